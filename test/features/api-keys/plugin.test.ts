@@ -23,7 +23,7 @@ describe('POST /v1/admin/keys', () => {
   })
 
   // A key is stored as a hash, so the answer to the first request cannot be given once more.
-  it('repeated after a lost answer makes another key; the unused one can be found and revoked', async () => {
+  it('repeated after a lost answer makes another key, and the unused one is found', async () => {
     const app = await testApp()
     const name = randomUUID()
     const lost = (await send(app, 'POST', { ...createKey, name })).json()

@@ -42,8 +42,8 @@ function send(port: number, file: Buffer, options: Partial<tus.UploadOptions>): 
   })
 }
 
-/** A gateway that forwards the first final upload to the server, but answers it with 504. */
-async function startGateway(port: number): Promise<number> {
+/** A gateway that forwards the first final upload but answers it with 504: once it is completed, or once `impatience` resolves. */
+async function startGateway(port: number, impatience?: Promise<void>): Promise<number> {
   let hasGivenUp = false
   const gateway = createServer((incoming, outgoing) => {
     const isFinal = String(incoming.headers['upload-concat']).startsWith('final')
@@ -54,7 +54,12 @@ async function startGateway(port: number): Promise<number> {
       if (givesUp) answer.resume().once('end', () => outgoing.writeHead(504).end())
       else answer.pipe(outgoing.writeHead(answer.statusCode!, answer.headers))
     })
-    forwarded.on('error', () => outgoing.destroy())
+    forwarded.on('error', () => outgoing.destroyed || outgoing.headersSent || outgoing.destroy())
+    if (givesUp)
+      void impatience?.then(() => {
+        outgoing.writeHead(504).end()
+        forwarded.destroy()
+      })
     incoming.pipe(forwarded)
   })
   gateway.listen(0, '127.0.0.1')
@@ -144,6 +149,29 @@ describe('a client whose file takes longer to complete than an answer waits', ()
     expect(requests).toContain('POST 504')
     expect(requests).not.toContain('HEAD 410')
     expect(requests.filter((one) => one === 'POST 201')).toHaveLength(3)
+    const { files, keys } = await storedFiles(server)
+    expect([files - before, keys.length]).toEqual([1, 1])
+  })
+
+  it('ends with one file when a gateway answers 504 for an unfinished final upload', async () => {
+    const server = await serve({ finishWaitMs: 50, partSize: 5000 })
+    const before = (await storedFiles(server)).files
+    const completion = holdCompletion(server, 2)
+    const isFinishing = Promise.withResolvers<void>()
+    const { fault } = server.store
+    server.store.fault = (call, at, key) => {
+      if (call === 'completeMultipart' && at === 'before') isFinishing.resolve()
+      return fault(call, at, key)
+    }
+    const port = await startGateway(server.port, isFinishing.promise)
+
+    const requests = await send(port, file, {
+      parallelUploads: 2,
+      onAfterResponse: (_request, response) => completion.onStatus(response.getStatus()),
+    })
+
+    expect(requests).toContain('POST 504')
+    expect(requests).not.toContain('HEAD 410')
     const { files, keys } = await storedFiles(server)
     expect([files - before, keys.length]).toEqual([1, 1])
   })

@@ -12,6 +12,7 @@ import { localStore } from '../../../src/stores/local.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
 import { filmOf } from '../../support/film.ts'
 import { testAppOver } from '../../support/test-app.ts'
+import { troubled } from '../../support/troubled-store.ts'
 import { listen } from './browser.ts'
 import { useBrowser } from './use-browser.ts'
 
@@ -86,6 +87,26 @@ describe('Uppy', { timeout: 120_000 }, () => {
   })
 })
 
+describe('Uppy with a store that needs longer for a file than an answer waits', { timeout: 120_000 }, () => {
+  it('reports success, and the file is stored once', async () => {
+    const { page, files, waitForUploads, stored, store } = await open({ FINISH_WAIT: '100ms' })
+    const completed = Promise.withResolvers<void>()
+    store.fault = (call, at) => (at === 'before' && call === 'completeMultipart' ? completed.promise : undefined)
+    let refused = 0
+    page.on('response', (response) => {
+      if ([503, 423].includes(response.status())) refused += 1
+      if (refused === 2) completed.resolve()
+    })
+    const sent = await files(['film.mp4', 20 * MiB])
+
+    await page.setInputFiles('input', Object.keys(sent))
+    await waitForUploads(1)
+
+    expect(refused).toBeGreaterThanOrEqual(2)
+    expect(await stored()).toEqual(digestsOf(sent))
+  })
+})
+
 function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
@@ -128,10 +149,10 @@ async function bundle(directory: string, constants: Record<string, string>): Pro
 }
 
 /** The page, a server with a local store, and the proxy between them. */
-async function open() {
+async function open(env: Record<string, string> = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'landfall-uppy-'))
-  const store = localStore({ directory: join(directory, 'files'), fsync: false })
-  const app = await testAppOver(store)
+  const store = troubled(localStore({ directory: join(directory, 'files'), fsync: false }))
+  const app = await testAppOver(store, env)
   const proxy = await startFaultProxy(await listen(app.http))
   const user = userOf(randomUUID(), 'creator')
   const { authorization } = await app.as(user)
@@ -158,6 +179,7 @@ async function open() {
   return {
     page,
     proxy,
+    store,
     /** Requests of the page to the server. */
     requests,
     /** Creates files on disk; the keys are their paths. */

@@ -12,10 +12,8 @@
  * A file that fits into one part never becomes a multipart upload: its bytes wait until the end is known and are then written as one
  * object.
  */
-import type { Lease } from '../lease.ts'
-import type { BudgetUser, MemoryBudget } from '../memory/memory-budget.ts'
-import type { TailCache } from '../memory/tail-cache.ts'
-import type { Bytes, ObjectInfo, ObjectStore } from '../ports/object-store.ts'
+import type { BudgetUser } from '../memory/memory-budget.ts'
+import type { Bytes, ObjectInfo } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { type StoredPart, tailSize } from '../upload.ts'
 import type { BodyWriter, ClosedBody } from './body-writer.ts'
@@ -24,34 +22,10 @@ import { leasedTails } from './leased-tails.ts'
 import { Multipart } from './multipart.ts'
 import { Part } from './part.ts'
 import { type BufferResources, PartBuffer } from './part-buffer.ts'
+import type { PartWriterOptions } from './part-writer-options.ts'
 import { progressPatch } from './progress-patch.ts'
 import { ProgressRecorder } from './progress-recorder.ts'
 import { putObject } from './put-object.ts'
-
-/** What a writer works with, and what its body asks of it. */
-export interface PartWriterOptions {
-  store: ObjectStore
-  lease: Lease
-  budget: MemoryBudget
-  cache: TailCache
-  /** Parts of this upload that may be on their way to the store at once. */
-  partsInFlight: number
-  partSize: number
-  /** The length of the file; `null` while it is unknown. */
-  size: number | null
-  /** A new key for a tail object of this upload. */
-  nextTailKey(): string
-  /** What every save changes as well: when the upload expires. */
-  expiryPatch(): UploadPatch
-  /** Numbers of recorded parts behind the offset: their rows are removed before they are overwritten. */
-  existingParts: Set<number>
-  /** The chunks are not used elsewhere: their memory is given back as soon as the store has the part. */
-  canDetach: boolean
-  /** A digest must be verified before `flush` or `close`, and nothing is recorded until then. */
-  awaitsDigest: boolean
-  /** Called after every save. */
-  onRecorded(offset: number): void
-}
 
 /** A save in the middle of the body, after its end, or after its end with the release of the lease. */
 type SaveMoment = 'reading' | 'ended' | 'released'

@@ -1,7 +1,6 @@
 import type { Hash } from 'node:crypto'
 import { IncomingMessage } from 'node:http'
 import type { BodySlot } from '../body/body-gate.ts'
-import { choosePartSize } from '../create/part-plan.ts'
 import { type EngineContext, policyOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import { type FileHash, hashFile, matchesExpected } from '../file-digest.ts'
@@ -15,7 +14,7 @@ import { endRepetition } from '../transitions/end.ts'
 import { removeDropped } from '../transitions/leftovers.ts'
 import { type Actor, actorOfUpload, type UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
-import { lengthExceeded, resolveLength } from './lengths.ts'
+import { alignedPartSize, lengthExceeded, resolveLength } from './lengths.ts'
 import { openPartWriter } from './open-writer.ts'
 import { type BodyResult, readIncoming } from './read-body.ts'
 import { countRefusedBytes } from './repeated-bytes.ts'
@@ -237,17 +236,4 @@ async function verifyDigest(
 async function discardBody(context: EngineContext, lease: Lease, writer: BodyWriter): Promise<void> {
   await writer.discard()
   removeDropped(context, lease)
-}
-
-/** Parts as long as the client's bodies leave no tails; only the first body can still decide that. */
-function alignedPartSize(
-  context: EngineContext,
-  upload: UploadRecord,
-  { bodySize }: AppendRequest,
-  size: number,
-): number {
-  const isFirst = upload.offset === 0 && upload.multipartId === null && upload.kind === 'sequential'
-  if (!isFirst || bodySize === null || bodySize === 0) return upload.partSize
-  const preferred = policyOf(context, actorOfUpload(upload)).partSize ?? context.settings.partSize
-  return choosePartSize({ size, preferred, limits: context.store.limits, firstChunkSize: bodySize })
 }

@@ -1,7 +1,9 @@
+import { choosePartSize } from '../create/part-plan.ts'
+import { type EngineContext, policyOf } from '../engine-context.ts'
 import type { UploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import { tooLarge } from '../policy/rules/size.ts'
-import type { StoredPart, UnmeasuredUpload, UploadRecord } from '../upload.ts'
+import { actorOfUpload, type StoredPart, type UnmeasuredUpload, type UploadRecord } from '../upload.ts'
 import { assertActive } from '../upload-state.ts'
 import type { AppendRequest, ListedPart, PartUpload } from './requests.ts'
 
@@ -54,4 +56,17 @@ export function assertSameParts(listed: ListedPart[], stored: StoredPart[]): voi
   const distinct = new Set(listed.map(({ number }) => number)).size
   if (distinct !== stored.length || listed.length !== stored.length)
     throw errors.partCountDiffers({ stored: stored.length, listed: distinct })
+}
+
+/** Parts as long as the client's bodies leave no tails; only the first body can still decide that. */
+export function alignedPartSize(
+  context: EngineContext,
+  upload: UploadRecord,
+  { bodySize }: AppendRequest,
+  size: number,
+): number {
+  const isFirst = upload.offset === 0 && upload.multipartId === null && upload.kind === 'sequential'
+  if (!isFirst || bodySize === null || bodySize === 0) return upload.partSize
+  const preferred = policyOf(context, actorOfUpload(upload)).partSize ?? context.settings.partSize
+  return choosePartSize({ size, preferred, limits: context.store.limits, firstChunkSize: bodySize })
 }

@@ -122,6 +122,30 @@ function loadsPackages(path: string): boolean {
   return importsIn(readFileSync(path, 'utf8'), path).some(({ isType }) => !isType)
 }
 
+describe('the pages', () => {
+  it('share what is in ui, and import nothing of each other', () => {
+    const shared = files.filter((file) => file.startsWith('web/ui/'))
+    const others: Record<string, RegExp> = {
+      upload: /^web\/admin\//,
+      admin: /^web\/upload\//,
+      ui: /^web\/(upload|admin)\//,
+    }
+    const foreign = Object.entries(others).flatMap(([page, other]) =>
+      files
+        .filter((file) => file.startsWith(`web/${page}/`))
+        .flatMap((file) =>
+          importsIn(readFileSync(join('src', file), 'utf8'), file)
+            .map(({ from }) => normalize(join(dirname(file), from ?? '')))
+            .filter((target) => other.test(target))
+            .map((target) => `${file} -> ${target}`),
+        ),
+    )
+
+    expect(shared.length).toBeGreaterThan(10)
+    expect(foreign).toEqual([])
+  })
+})
+
 describe('the floors of core', () => {
   const core = new Map(globSync('src/core/**/*.ts').map((path) => [path, readFileSync(path, 'utf8')]))
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { visible } from '../../src/web/upload/visible.ts'
+import { visible } from '../../src/web/ui/visible.ts'
 
 describe('an untrusted file name', () => {
   it.each([

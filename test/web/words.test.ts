@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { noAnswer, readFailure } from '../../src/client/request-error.ts'
-import { formatBytes, formatDate, formatDuration, formatExactly, percent } from '../../src/web/upload/format.ts'
-import { explain, files } from '../../src/web/upload/messages.ts'
+import { formatBytes, formatDate, formatDuration, formatExactly, percent } from '../../src/web/ui/format.ts'
+import { explain, files } from '../../src/web/ui/messages.ts'
 
 describe('formatting', () => {
   it.each([

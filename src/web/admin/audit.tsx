@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../../contract/audit.ts'
-import { visible } from '../upload/visible.ts'
+import { visible } from '../ui/visible.ts'
 import type { Column } from './data-table.tsx'
 import { Choice, Filter } from './field.tsx'
 import { Filters, instantOf, queryParameter } from './filters.tsx'

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { Explanation } from '../../contract/explain.ts'
-import { Alert, Check } from '../upload/icons.tsx'
+import { Alert, Check } from '../ui/icons.tsx'
 import { Field } from './field.tsx'
 import { writeFlat } from './policies/json.ts'
 import { Problem } from './problem.tsx'

@@ -1,4 +1,4 @@
-import { icon } from '../upload/icons.tsx'
+import { icon } from '../ui/icons.tsx'
 
 export const NowMark = icon('M3 12.500h4l2.500-7 4.500 13 2.800-6H21')
 export const UploadsMark = icon('M4 6.500h16', 'M4 12h16', 'M4 17.500h10')

@@ -1,6 +1,6 @@
 import type { Failure, FailureCode } from '../../client/request-error.ts'
-import { explain as explainForUser } from '../upload/messages.ts'
-import { visible } from '../upload/visible.ts'
+import { explain as explainForUser } from '../ui/messages.ts'
+import { visible } from '../ui/visible.ts'
 
 /** Messages that must be different for an admin than for the user who uploads. */
 const overrides: Partial<Record<FailureCode, string>> = {

@@ -1,4 +1,4 @@
-import { formatExactly } from '../upload/format.ts'
+import { formatExactly } from '../ui/format.ts'
 
 const dayAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
 

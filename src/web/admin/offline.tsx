@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { Cloud } from '../upload/icons.tsx'
+import { Cloud } from '../ui/icons.tsx'
 
 const isOffline = signal(!navigator.onLine)
 addEventListener('online', () => {

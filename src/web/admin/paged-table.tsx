@@ -1,4 +1,4 @@
-import { More } from '../upload/more.tsx'
+import { More } from '../ui/more.tsx'
 import { DataTable, type DataTableProps } from './data-table.tsx'
 import type { Pages } from './pages.ts'
 import { Problem } from './problem.tsx'

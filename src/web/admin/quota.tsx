@@ -1,5 +1,5 @@
 import type { UserUsage } from '../../contract/usage.ts'
-import { formatBytes, percent } from '../upload/format.ts'
+import { formatBytes, percent } from '../ui/format.ts'
 import type { Column } from './data-table.tsx'
 import { Filter } from './field.tsx'
 import { queryParameter } from './filters.tsx'

@@ -3,8 +3,8 @@ import { createAdminApi } from '../../client/admin-api.ts'
 import { createApi } from '../../client/api.ts'
 import { type Failure, RequestError } from '../../client/request-error.ts'
 import type { Me } from '../../contract/me.ts'
-import { server } from '../upload/server.ts'
-import { store, tabStorage } from '../upload/storage.ts'
+import { server } from '../ui/server.ts'
+import { store, tabStorage } from '../ui/storage.ts'
 import { explain } from './messages.ts'
 
 // The login of the admin page. The token is stored for the tab and sent as a header with each request, so no other page can use it.

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { TokenField } from '../upload/token-field.tsx'
+import { TokenField } from '../ui/token-field.tsx'
 import { Problem } from './problem.tsx'
 import { hasStoredToken, restoreToken, signInError, signInWith } from './session.ts'
 

@@ -2,7 +2,7 @@ import { effect } from '@preact/signals'
 import { memoryPrefix } from '../../client/memory.ts'
 import { isOver } from '../../client/transfer-view.ts'
 import type { OwnUpload } from '../../contract/upload.ts'
-import { percent } from './format.ts'
+import { percent } from '../ui/format.ts'
 import { listed, refresh, refreshSoon } from './list-store.ts'
 import { checkOtherTabs, otherTabs, round, send, transfers, uploads } from './upload-queue.ts'
 

@@ -1,11 +1,11 @@
 import { useSignal, useSignalEffect } from '@preact/signals'
 import { useRef } from 'preact/hooks'
+import { formatBytes } from '../ui/format.ts'
+import { ArrowUp, Folder } from '../ui/icons.tsx'
+import { visible } from '../ui/visible.ts'
 import { droppedFiles } from './dropped.ts'
-import { formatBytes } from './format.ts'
-import { ArrowUp, Folder } from './icons.tsx'
 import { me } from './session.ts'
 import { resumePrompts, send, transfers } from './upload-queue.ts'
-import { visible } from './visible.ts'
 
 /** Accepts files by click, key and drop, anywhere on the page. */
 export function DropZone() {

@@ -1,14 +1,14 @@
-import { announce } from './announcer.tsx'
+import { announce } from '../ui/announcer.tsx'
+import { formatBytes, formatDuration, percent } from '../ui/format.ts'
+import { IconButton } from '../ui/icon-button.tsx'
+import { Check, Chevron, Cross, Files, Folder, Pause, Play, Retry } from '../ui/icons.tsx'
+import { canRetry, files } from '../ui/messages.ts'
+import { visible } from '../ui/visible.ts'
+import { When } from '../ui/when.tsx'
 import { ConfirmButton } from './confirm-button.tsx'
-import { formatBytes, formatDuration, percent } from './format.ts'
-import { IconButton } from './icon-button.tsx'
-import { Check, Chevron, Cross, Files, Folder, Pause, Play, Retry } from './icons.tsx'
 import { type Group, type Item, isOpenHere, totalsOf } from './items.ts'
-import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
 import { uploads } from './upload-queue.ts'
-import { visible } from './visible.ts'
-import { When } from './when.tsx'
 
 interface GroupRowProps {
   group: Group

@@ -1,8 +1,8 @@
 import { useRef } from 'preact/hooks'
-import { formatBytes } from './format.ts'
+import { formatBytes } from '../ui/format.ts'
+import { visible } from '../ui/visible.ts'
 import { me, signInState, signOut } from './session.ts'
 import { TokenForm } from './sign-in.tsx'
-import { visible } from './visible.ts'
 
 /** The signed-in user, with a dialog that shows the limits of the role and signs out. */
 export function IdentityBadge() {

@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { TransferView } from '../../client/transfer-view.ts'
-import { formatBytes, formatDate, formatDuration, percent } from './format.ts'
-import { Alert, Clock, Cloud, Key, Pause } from './icons.tsx'
+import { formatBytes, formatDate, formatDuration, percent } from '../ui/format.ts'
+import { Alert, Clock, Cloud, Key, Pause } from '../ui/icons.tsx'
+import { explain, explainFile, failureText, type ShownState, stateText } from '../ui/messages.ts'
+import { When } from '../ui/when.tsx'
 import type { Item } from './items.ts'
-import { explain, explainFile, failureText, type ShownState, stateText } from './messages.ts'
-import { When } from './when.tsx'
 
 /** The state of a file as the list shows it. */
 export function stateOf({ transfer, upload, sender }: Item): ShownState {

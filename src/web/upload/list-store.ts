@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals'
 import { RequestError } from '../../client/request-error.ts'
 import type { OwnUpload, OwnUploads } from '../../contract/upload.ts'
+import { explain } from '../ui/messages.ts'
 import { joinPage } from './join-page.ts'
-import { explain } from './messages.ts'
 import { api, onSignIn, onSignOut, requireSignIn, signInState } from './session.ts'
 
 // The user's uploads, as the server lists them.

@@ -1,6 +1,6 @@
-import { Announcer } from './announcer.tsx'
+import { Announcer } from '../ui/announcer.tsx'
+import { Logo } from '../ui/icons.tsx'
 import { DropZone } from './drop-zone.tsx'
-import { Logo } from './icons.tsx'
 import { IdentityBadge } from './identity.tsx'
 import { hasExpired, me, signInState } from './session.ts'
 import { SignIn } from './sign-in.tsx'

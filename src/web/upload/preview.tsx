@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { Check, TypeIcon } from './icons.tsx'
+import { Check, TypeIcon } from '../ui/icons.tsx'
 
 /** A decoded image takes much memory, so larger files get an icon. */
 const previewLimit = 30 * 1024 ** 2

@@ -1,4 +1,4 @@
-import { percent } from './format.ts'
+import { percent } from '../ui/format.ts'
 
 interface ProgressBarProps {
   label: string

@@ -1,7 +1,7 @@
-import { FileName } from './file-name.tsx'
-import { percent } from './format.ts'
+import { FileName } from '../ui/file-name.tsx'
+import { percent } from '../ui/format.ts'
+import { visible } from '../ui/visible.ts'
 import { answerPrompt, type ResumePrompt, resumePrompts } from './upload-queue.ts'
-import { visible } from './visible.ts'
 
 /** Asks about files that match an incomplete upload by name and size: only the user knows whether they are the same. */
 export function ResumePrompts() {

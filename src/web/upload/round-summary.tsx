@@ -1,7 +1,7 @@
-import { announce } from './announcer.tsx'
+import { announce } from '../ui/announcer.tsx'
+import { formatBytes, formatDuration, percent } from '../ui/format.ts'
+import { canRetry, files } from '../ui/messages.ts'
 import { ConfirmButton } from './confirm-button.tsx'
-import { formatBytes, formatDuration, percent } from './format.ts'
-import { canRetry, files } from './messages.ts'
 import { ProgressBar } from './progress-bar.tsx'
 import { round, transfers, uploads } from './upload-queue.ts'
 

@@ -2,9 +2,9 @@ import { computed, signal } from '@preact/signals'
 import { createApi } from '../../client/api.ts'
 import { RequestError } from '../../client/request-error.ts'
 import type { Me } from '../../contract/me.ts'
-import { explain } from './messages.ts'
-import { server } from './server.ts'
-import { deviceStorage, store, tabStorage } from './storage.ts'
+import { explain } from '../ui/messages.ts'
+import { server } from '../ui/server.ts'
+import { deviceStorage, store, tabStorage } from '../ui/storage.ts'
 
 // The login of this page. The user pastes a token, which is stored for the tab or, if the user wants, on this device. In development
 // mode the server also prints a sign-in link; its one-time code is exchanged for a token.

@@ -1,6 +1,6 @@
 import { useId, useState } from 'preact/hooks'
+import { TokenField } from '../ui/token-field.tsx'
 import { hasExpired, signInError, signInWith } from './session.ts'
-import { TokenField } from './token-field.tsx'
 
 /** Asks for a token, at first and when the server no longer accepts the previous one. */
 export function SignIn() {

@@ -7,13 +7,13 @@ import { isOver, type TransferView } from '../../client/transfer-view.ts'
 import { uploadIdOf } from '../../client/upload-id.ts'
 import { createUploads } from '../../client/uploads.ts'
 import type { OwnUpload } from '../../contract/upload.ts'
-import { announce } from './announcer.tsx'
+import { announce } from '../ui/announcer.tsx'
+import { explainFile } from '../ui/messages.ts'
+import { server } from '../ui/server.ts'
+import { deviceStorage } from '../ui/storage.ts'
+import { visible } from '../ui/visible.ts'
 import { listed, refresh, refreshSoon } from './list-store.ts'
-import { explainFile } from './messages.ts'
-import { server } from './server.ts'
 import { api, currentToken, onSignIn, onSignOut, owner, requireSignIn, signInChecked } from './session.ts'
-import { deviceStorage } from './storage.ts'
-import { visible } from './visible.ts'
 
 // The transfers of this page, as signals.
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Summary } from '../../../contract/admin-uploads.ts'
-import { formatBytes, formatDuration } from '../../upload/format.ts'
+import { formatBytes, formatDuration } from '../../ui/format.ts'
 import { count } from '../messages.ts'
 import { hrefOf } from '../route.ts'
 

@@ -1,7 +1,7 @@
 import { signal, useSignalEffect } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { subscribeToEvents } from '../../../client/event-stream.ts'
-import { server } from '../../upload/server.ts'
+import { server } from '../../ui/server.ts'
 import { Problem } from '../problem.tsx'
 import { useQuery } from '../query.ts'
 import { admin, currentToken, isOfTenant } from '../session.ts'

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { Activity, Point } from '../../../contract/activity.ts'
-import { formatBytes } from '../../upload/format.ts'
+import { formatBytes } from '../../ui/format.ts'
 import { Problem } from '../problem.tsx'
 import { useQuery } from '../query.ts'
 import { admin } from '../session.ts'

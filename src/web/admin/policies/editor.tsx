@@ -1,7 +1,7 @@
 import { useId, useRef, useState } from 'preact/hooks'
 import { RequestError } from '../../../client/request-error.ts'
 import type { PolicyVersion } from '../../../contract/policies.ts'
-import { announce } from '../../upload/announcer.tsx'
+import { announce } from '../../ui/announcer.tsx'
 import { Problem } from '../problem.tsx'
 import { errorMessage } from '../query.ts'
 import { admin } from '../session.ts'

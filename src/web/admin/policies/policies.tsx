@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
-import { visible } from '../../upload/visible.ts'
-import { When } from '../../upload/when.tsx'
+import { visible } from '../../ui/visible.ts'
+import { When } from '../../ui/when.tsx'
 import { count } from '../messages.ts'
 import { Problem } from '../problem.tsx'
 import { useQuery } from '../query.ts'

@@ -1,4 +1,4 @@
-import { visible } from '../../upload/visible.ts'
+import { visible } from '../../ui/visible.ts'
 
 interface RemovedRolesProps {
   roles: string[]

@@ -1,6 +1,6 @@
 import type { AdminAction, AnyUpload, OneUpload } from '../../../contract/admin-uploads.ts'
-import { announce } from '../../upload/announcer.tsx'
-import { visible } from '../../upload/visible.ts'
+import { announce } from '../../ui/announcer.tsx'
+import { visible } from '../../ui/visible.ts'
 import { ConfirmDialog } from '../confirm-dialog.tsx'
 import { nameOf } from '../messages.ts'
 import { admin } from '../session.ts'

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { UploadDetails } from '../../../contract/admin-uploads.ts'
-import { formatBytes, formatDate, formatDuration, formatExactly } from '../../upload/format.ts'
+import { formatBytes, formatDate, formatDuration, formatExactly } from '../../ui/format.ts'
 import { count, nameOf } from '../messages.ts'
 import { hrefOf } from '../route.ts'
 import { readMetadata } from './metadata.ts'

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import type { AnyUpload } from '../../../contract/admin-uploads.ts'
-import { FileName } from '../../upload/file-name.tsx'
-import { TypeIcon } from '../../upload/icons.tsx'
+import { FileName } from '../../ui/file-name.tsx'
+import { TypeIcon } from '../../ui/icons.tsx'
 import { hrefOf } from '../route.ts'
 
 /** The start of an upload's row: type icon, name as a link, and facts. */

@@ -1,5 +1,5 @@
 import type { TimelineEntry } from '../../../contract/admin-uploads.ts'
-import { visible } from '../../upload/visible.ts'
+import { visible } from '../../ui/visible.ts'
 import { actionText } from '../messages.ts'
 import { Timestamp } from '../moment.tsx'
 import { hrefOf } from '../route.ts'

@@ -28,7 +28,7 @@ export function weaknessOf(secret: string): string | null {
   const text = secret.trim().toLowerCase()
   if (published.has(text)) return 'is published in documentation or examples'
   if (isPeriodic(text)) return 'repeats itself'
-  if (stepShare(text) > 0.5) return 'is a sequence of adjacent characters'
+  if (stepShare(text) > leastStepShare) return 'is a sequence of adjacent characters'
   if (bitsOf(secret) < leastBits || bitsOf(withoutCommonWords(text)) < leastBitsBesideWords)
     return 'consists of few different characters or of common words'
   return null
@@ -36,6 +36,8 @@ export function weaknessOf(secret: string): string | null {
 
 // Entropy by frequency of characters; 32 random digits have about 100 bits, 32 random hexadecimal digits about 115.
 const leastBits = 80
+// Of the 31 pairs in 32 random hexadecimal digits 6 are adjacent, and more than 20 in fewer than one of a hundred million secrets.
+const leastStepShare = 0.65
 // At least one word that is not common.
 const leastBitsBesideWords = 15
 

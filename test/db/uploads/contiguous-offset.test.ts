@@ -51,7 +51,7 @@ it.each<[string, UploadPatch, { offset: number; tail?: unknown }]>([
   for (const found of read) expect(found).toMatchObject({ tail: patch.tail ?? [], ...expected })
 })
 
-it('a part that is being written counts no more, and hides the upload from a lock holder', async () => {
+it('a part being written counts no more, and hides the upload from a lock holder', async () => {
   const database = await testDatabase()
   const uploads = uploadRepository(database)
   const record = { ...uploadRecord(), kind: 'parted' as const, isPartial: false }

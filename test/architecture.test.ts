@@ -208,6 +208,7 @@ const mayWait: Record<string, string> = {
   'launch.test.ts': 'a program that keeps running, as text',
   'system/journeys/abuse.test.ts': 'clients that trickle and stall for a minute',
   'system/faults/bodies.test.ts': 'a body that trickles',
+  'system/faults/slow-store.test.ts': 'a store that needs 110 seconds for a file',
   'system/faults/nginx.test.ts': 'an idle connection behind a proxy',
   'system/faults/rolling-restart.test.ts': 'clients between their requests',
   'system/faults/dependencies.test.ts': 'outages that end one after the other',

@@ -30,6 +30,9 @@ export const attacks: Attack[] = [
   { name: 'invalid API keys', run: invalidKeys },
   { name: '10,000 creations', run: creations },
   { name: 'a final upload of many partial ones', run: manyPartials },
+  { name: 'lists of one user', run: lists },
+  { name: 'event streams of one user', run: eventStreams },
+  { name: 'forms of many fields', run: manyFields },
 ]
 
 async function pipelining({ port }: Target, { share, holdMs }: Scale): Promise<void> {
@@ -149,6 +152,32 @@ async function manyPartials(target: Target, { share }: Scale): Promise<void> {
   const final = { ...tus, 'upload-concat': `final;${urls.join(' ')}` }
   const location = (await ask(target, 'POST', '/files', authorization, final))?.headers.get('location')
   if (location) await repeat(Math.ceil(200 * share), 10, () => ask(target, 'HEAD', location, authorization, tus))
+}
+
+async function lists(target: Target, { share }: Scale): Promise<void> {
+  const authorization = await target.authorizationOf('lister')
+  await repeat(Math.ceil(20_000 * share), 500, () => ask(target, 'GET', '/v1/uploads?limit=100', authorization))
+}
+
+async function eventStreams(target: Target, { share, holdMs }: Scale): Promise<void> {
+  const authorization = await target.authorizationOf('listener')
+  const sockets = await openMany(target.port, Math.ceil(2000 * share))
+  for (const socket of sockets)
+    socket.write(`GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nLast-Event-ID: 0\r\n\r\n`)
+  await pause(holdMs)
+  closeAll(sockets)
+}
+
+async function manyFields(target: Target, { share, holdMs }: Scale): Promise<void> {
+  const authorization = await target.authorizationOf('form filler')
+  const sockets = await openMany(target.port, Math.ceil(500 * share))
+  const fields = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(1000)
+  for (const socket of sockets)
+    socket.write(
+      `POST /v1/files HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${64 * MiB}\r\n\r\n${fields}`,
+    )
+  await pause(holdMs)
+  closeAll(sockets)
 }
 
 async function init(target: Target, authorization: string, size: number): Promise<string> {

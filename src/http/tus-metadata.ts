@@ -30,7 +30,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * @throws UploadError INVALID_METADATA if the header is not well formed
  */
 export function readMetadata(header: string | undefined): FileMetadata {
-  const pairs = parsePairs(header ?? '')
+  const pairs = readPairs(header ?? '')
   const valuesOf = (...names: string[]) =>
     names.flatMap((name) => pairs.get(name) ?? []).filter(({ length }) => length > 0)
   const text = (...names: string[]) => {
@@ -52,7 +52,11 @@ export function readMetadata(header: string | undefined): FileMetadata {
   }
 }
 
-function parsePairs(header: string): Map<string, Buffer> {
+/**
+ * The pairs of `Upload-Metadata` in their order: values as bytes, empty for a key without one.
+ * @throws UploadError INVALID_METADATA if the header is not well formed
+ */
+export function readPairs(header: string): Map<string, Buffer> {
   const pairs = new Map<string, Buffer>()
   if (header.length > maxBytes) throw errors.metadataTooLong({ maxBytes })
   if (header.trim() === '') return pairs

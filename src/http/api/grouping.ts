@@ -1,3 +1,6 @@
+import { isUploadError } from '../../core/errors/error.ts'
+import { readPairs } from '../tus-metadata.ts'
+
 /** How a file belongs together with others, as the client said. */
 export interface Grouping {
   /** The path of the file in an uploaded folder, with its own name. */
@@ -8,17 +11,26 @@ export interface Grouping {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Reads the grouping from the `Upload-Metadata` that a client sent with tus. A value that cannot be decoded is treated as missing. */
+/** Reads the grouping from the `Upload-Metadata` that a client sent with tus. A value that is not UTF-8 is treated as missing. */
 export function groupingOf(metadata: string | null): Grouping {
-  const pairs = (metadata ?? '').split(',').map((pair) => pair.trim().split(' '))
-  const textOf = (name: string) => decode(pairs.find(([key]) => key === name)?.[1])
-  return { relativePath: textOf('relativePath'), batch: textOf('batch') }
+  const pairs = pairsOf(metadata ?? '')
+  return { relativePath: decode(pairs.get('relativePath')), batch: decode(pairs.get('batch')) }
 }
 
-function decode(base64: string | undefined): string | null {
-  if (!base64) return null
+/** The pairs; none if the metadata is not well formed, because that must not keep a list from being read. */
+function pairsOf(metadata: string): Map<string, Buffer> {
   try {
-    return utf8.decode(Buffer.from(base64, 'base64'))
+    return readPairs(metadata)
+  } catch (error) {
+    if (!isUploadError(error, 'INVALID_METADATA')) throw error
+    return new Map()
+  }
+}
+
+function decode(value: Buffer | undefined): string | null {
+  if (!value?.length) return null
+  try {
+    return utf8.decode(value)
   } catch {
     return null
   }

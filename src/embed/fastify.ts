@@ -24,5 +24,3 @@ export const landfall: LandfallPlugin = Object.assign(
   },
   { isLandfall: true, [Symbol.for('fastify.display-name')]: 'landfall' } as const,
 )
-
-export default landfall

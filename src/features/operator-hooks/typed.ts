@@ -98,8 +98,8 @@ interface Denial {
 }
 
 /** A copy, so that a hook cannot change who the engine works for. */
-function contextOf({ account, ...actor }: Actor) {
-  return { actor: { ...actor }, user: account as undefined }
+function contextOf({ account: user, ...actor }: Actor) {
+  return { actor, user: user as undefined }
 }
 
 function completedEventOf({ id, uploadId, createdAt, data }: DeliveredEvent): CompletedEvent {

@@ -74,7 +74,10 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
         return locker
       },
       /** A holder on a node that has died: it renews and releases nothing. */
-      dies: (id: string, leaseMs: number) => table.acquire({ id, token: randomUUID() }, leaseMs),
+      dies(id: string, leaseMs: number) {
+        const token = randomUUID()
+        return until(() => table.acquire({ id, token }, leaseMs))
+      },
       expires: ({ token }: Lock, id: string) => table.renew([{ id, token }], -1),
     }
   }

@@ -1,8 +1,8 @@
 /*
  * Commits statements of several requests together. Statements that change the same row, such as the usage of one user, would otherwise
  * wait for each other: Postgres keeps the lock of a row until the commit is on the disk, so eight uploads of one user took eight times as
- * long as one. While a transaction of a group runs, further statements of the group wait, and then share the next transaction: one lock,
- * one commit and one write to the disk for all of them. Leases that one user's requests take at the same time share commits as well.
+ * long as one. While two transactions of a group run, further statements of the group wait, and then share the next one: one lock, one
+ * commit and one write to the disk for all of them. Leases that one user's requests take at the same time share commits as well.
  */
 import type pg from 'pg'
 import type { Row, Statement } from './open.ts'
@@ -17,8 +17,15 @@ interface Member {
   reject(error: unknown): void
 }
 
+interface Group {
+  running: number
+  waiting: Member[]
+}
+
 // The lock of the row is held while the statements of a transaction run, each less than a millisecond.
 const maxMembers = 32
+// While one transaction is written to the disk, Postgres has the next one already and need not wait for this process.
+const mostAtOnce = 2
 
 /**
  * The groups of the database behind `pool`, whose clients must send statements without waiting for the answers of earlier ones
@@ -28,12 +35,16 @@ export function groupCommit(
   pool: pg.Pool,
   runAlone: (statement: Statement, values: unknown[]) => Promise<Row[]>,
 ): RunInGroup {
-  const waiting = new Map<string, Member[]>()
+  const groups = new Map<string, Group>()
 
-  async function commitInTurn(group: string): Promise<void> {
-    const members = waiting.get(group)!
-    while (members.length > 0) await commit(members.splice(0, maxMembers))
-    waiting.delete(group)
+  function startNext(group: Group, name: string): void {
+    if (group.running === 0 && group.waiting.length === 0) groups.delete(name)
+    if (group.running === mostAtOnce || group.waiting.length === 0) return
+    group.running += 1
+    void commit(group.waiting.splice(0, maxMembers)).then(() => {
+      group.running -= 1
+      startNext(group, name)
+    })
   }
 
   async function commit(members: Member[]): Promise<void> {
@@ -49,13 +60,12 @@ export function groupCommit(
     }
   }
 
-  return (group, statement, values) =>
+  return (name, statement, values) =>
     new Promise((resolve, reject) => {
-      const member = { statement, values, resolve, reject }
-      const members = waiting.get(group)
-      if (members) return void members.push(member)
-      waiting.set(group, [member])
-      void commitInTurn(group)
+      const group = groups.get(name) ?? { running: 0, waiting: [] }
+      groups.set(name, group)
+      group.waiting.push({ statement, values, resolve, reject })
+      startNext(group, name)
     })
 }
 

@@ -17,6 +17,9 @@ export function openFairPool(config: pg.PoolConfig & { max: number; connectionTi
     timeout: () => new Error('timeout: no connection was free'),
   })
   const pool = new pg.Pool(config)
+  // A connection may be lost after the pool has given it away and before the work that waits for it begins, even in the packet that made
+  // it ready. Without a listener that error would end the process; the work learns of it from its first statement.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const connect = pool.connect.bind(pool)
   /** Connections in use. pg also emits `release` for one that came after the timeout of `connect`. */
   const inUse = new Set<pg.PoolClient>()

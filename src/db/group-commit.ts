@@ -75,9 +75,6 @@ export function groupCommit(
  */
 async function runTogether(pool: pg.Pool, members: Member[]): Promise<Row[][] | null> {
   const client = await pool.connect()
-  // Without a listener the loss of the connection would end the process; the statements report it.
-  const ignore = () => {}
-  client.on('error', ignore)
   let isBroken = true
   try {
     const began = client.query('begin')
@@ -89,7 +86,6 @@ async function runTogether(pool: pg.Pool, members: Member[]): Promise<Row[][] | 
     if (isBroken) return null
     return answers.slice(1).map((answer) => (answer as PromiseFulfilledResult<pg.QueryResult<Row>>).value.rows)
   } finally {
-    client.off('error', ignore)
     client.release(isBroken)
   }
 }

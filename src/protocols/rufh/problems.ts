@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorAnswer } from '../../contract/error.ts'
+import type { Problem as ProblemBody } from '../../contract/problem.ts'
 import type { Limits } from '../../core/engine.ts'
 import type { ErrorCode, UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders } from '../../http/errors.ts'
@@ -11,7 +11,7 @@ import type { Dialect } from './versions.ts'
 export interface Problem {
   status: number
   headers: Record<string, string>
-  body: ErrorAnswer & { type: string; title: string; status: number; detail: string; [member: string]: unknown }
+  body: ProblemBody
 }
 
 const registry = 'https://iana.org/assignments/http-problem-types#'
@@ -44,8 +44,8 @@ export function toProblem(error: UploadError, dialect: Dialect, limits: Pick<Lim
       status,
       detail: message,
       ...(error.code === 'OFFSET_MISMATCH' && {
-        'expected-offset': facts.offset,
-        'provided-offset': facts.provided,
+        'expected-offset': Number(facts.offset),
+        'provided-offset': Number(facts.provided),
       }),
       ...errorBody(error),
     },

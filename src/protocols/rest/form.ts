@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy'
 import type { FastifyRequest } from 'fastify'
 import type { BodySlot } from '../../core/body/body-gate.ts'
@@ -38,6 +38,8 @@ export interface FormReading {
 // some of what arrived, so the limit is above what it would let pass.
 const maxOutsideBytes = 512 * 1024
 const maxOutsideMs = 30_000
+// A hundred of the smallest parts.
+const sliceBytes = 4096
 
 /**
  * Reads a `multipart/form-data` body as it arrives. Resolves when the form is whole and `reader` has taken everything in it. An
@@ -63,7 +65,10 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
   const files: { bytesRead: number }[] = []
   const slot = enter?.()
 
+  const slices = inSlices()
   const fail = (error: unknown) => {
+    // The rest of what has arrived is not parsed.
+    slices.unpipe(form)
     done.reject(error)
     current?.destroy()
   }
@@ -144,17 +149,27 @@ export async function readForm(request: FastifyRequest, reading: FormReading, re
   raw.on('error', onClose)
   const timer = setInterval(checkTimeouts, Math.max(50, Math.min(1000, (idleMs || 4000) / 4)))
 
-  raw.pipe(form)
+  raw.pipe(slices).pipe(form)
   try {
     await done.promise
   } finally {
     clearInterval(timer)
     leaveSlot()
     raw.off('data', onData)
-    raw.unpipe(form)
+    raw.unpipe(slices)
     // The reader may still be busy with a file that was destroyed.
     await work.catch(() => {})
   }
+}
+
+/** Splits chunks: a chunk holds a thousand parts, and the parser would make all of them before any limit can stop it. */
+function inSlices(): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      for (let at = 0; at < chunk.length; at += sliceBytes) this.push(chunk.subarray(at, at + sliceBytes))
+      done()
+    },
+  })
 }
 
 function openForm({ headers }: FastifyRequest): BusboyInstance {

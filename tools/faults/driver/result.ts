@@ -100,7 +100,9 @@ async function checkStore(environment: Environment, model: Model, rows: Row[]): 
 
 function checkLogs({ nodes }: Environment, model: Model): void {
   for (const node of nodes) {
-    const alarms = node.log().match(/^.*(unhandled|uncaught|INTERNAL_ERROR|FATAL|TypeError|ReferenceError).*$/gim) ?? []
-    for (const line of new Set(alarms.map((text) => text.slice(0, 600)))) model.report(`a log has: ${line}`)
+    // With the lines that follow, which hold the stack.
+    const alarms =
+      node.log().match(/^.*(unhandled|uncaught|INTERNAL_ERROR|FATAL|TypeError|ReferenceError).*(\n.*){0,12}/gim) ?? []
+    for (const lines of new Set(alarms.map((text) => text.slice(0, 1500)))) model.report(`a log has: ${lines}`)
   }
 }

@@ -27,7 +27,7 @@ export function currentUser(): string | null {
 }
 
 export interface Turns {
-  /** Begins a turn: at once, or when earlier ones have ended. Rejects with `timeout()` after `timeoutMs`. */
+  /** Begins a turn: at once, or when earlier ones have ended. Rejects when that takes too long. */
   begin(): Promise<void>
   /** Ends a turn that has begun. */
   end(): void
@@ -35,19 +35,12 @@ export interface Turns {
   waiting(): number
 }
 
-export interface TurnsOptions {
-  /** The most turns at once. */
-  most: number
-  timeoutMs: number
-  timeout(): Error
-}
-
 interface Waiting {
   start(): void
 }
 
-/** Creates turns of which at most `most` run at once. */
-export function createTurns({ most, timeoutMs, timeout }: TurnsOptions): Turns {
+/** Creates turns of which at most `most` run at once. One that has not begun after `timeoutMs` rejects with `timeout()`. */
+export function createTurns(most: number, timeoutMs: number, timeout: () => Error): Turns {
   /** Those who wait, by user. The user whose turn is next is the first: a `Map` keeps the order of insertion. */
   const queues = new Map<string, Set<Waiting>>()
   let running = 0

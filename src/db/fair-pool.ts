@@ -11,11 +11,8 @@ export interface FairPool extends pg.Pool {
  * with a thousand requests would make each other user wait for a thousand statements.
  */
 export function openFairPool(config: pg.PoolConfig & { max: number; connectionTimeoutMillis: number }): FairPool {
-  const turns = createTurns({
-    most: config.max,
-    timeoutMs: config.connectionTimeoutMillis,
-    timeout: () => new Error('timeout: no connection was free'),
-  })
+  const timeout = () => new Error('timeout: no connection was free')
+  const turns = createTurns(config.max, config.connectionTimeoutMillis, timeout)
   const pool = new pg.Pool(config)
   // A connection may be lost after the pool has given it away and before the work that waits for it begins, even in the packet that made
   // it ready. Without a listener that error would end the process; the work learns of it from its first statement.

@@ -5,7 +5,7 @@
  * commit and one write to the disk for all of them. Leases that one user's requests take at the same time share commits as well.
  */
 import type pg from 'pg'
-import type { Row, Statement } from './open.ts'
+import type { Row, Statement } from './statement.ts'
 
 /** Runs a statement together with those of the same group that wait at the same time; it is committed when this resolves. */
 export type RunInGroup = (group: string, statement: Statement, values: unknown[]) => Promise<Row[]>

@@ -9,16 +9,11 @@ import { groupCommit } from './group-commit.ts'
 import { migrateSchema } from './migrate.ts'
 import { type Outage, type OutageWatch, watchOutage } from './outage.ts'
 import { withSearchPath } from './search-path.ts'
+import type { Row, Statement } from './statement.ts'
 
 export type { ClientConfig } from 'pg'
 
-export type Row = Record<string, unknown>
-
-/** A prepared statement: by its name Postgres plans it once per connection. */
-export interface Statement {
-  name: string
-  text: string
-}
+export type { Row, Statement } from './statement.ts'
 
 /** The Postgres database, which holds everything except the files. */
 export interface Database {

@@ -7,7 +7,7 @@ import { createTurns, type Turns, workFor, workForAll } from '../../src/core/tur
 import { readForm } from '../../src/protocols/rest/form.ts'
 
 const timeout = () => new Error('no turn')
-const open = (most = 1, timeoutMs = 60_000) => createTurns({ most, timeoutMs, timeout })
+const open = (most = 1, timeoutMs = 60_000) => createTurns(most, timeoutMs, timeout)
 
 /** Begins a turn for each of `users` and notes when it is their turn. */
 function queue(turns: Turns, users: (string | null)[]): string[] {

@@ -79,7 +79,7 @@ describe('appending a file', () => {
     const { engine, store } = await openEngine({ database })
     const upload = await engine.create(ada, creation(100))
 
-    fail('upload-save')
+    fail('upload-save-parts')
     await expect(engine.append(ada, upload.id, chunk(0, randomBytes(23)))).rejects.toThrow('failed by the test')
 
     expect(store.objects.size).toBe(1)

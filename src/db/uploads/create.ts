@@ -9,7 +9,7 @@ import type { Database } from '../open.ts'
 import { findUsageNow, usageGroup } from '../usage.ts'
 import { CreationPauses } from './creation-pauses.ts'
 import { repeatedCreations } from './lost-answers.ts'
-import { columnsExcept, internalFields, toColumnsJson } from './row.ts'
+import { columnsExcept, internalFields, toParameters } from './row.ts'
 
 const created = columnsExcept([...internalFields, 'maxSize'])
 
@@ -37,7 +37,7 @@ function insertStatement(isFinal: boolean): NamedStatement<Parameter> {
   const nextCreation = `greatest(coalesce(u.creations_until, now()), now()) + interval '1 minute' / :creationsPerMinute::int`
   const partials = `partials as (
       select id, state, case when state = 'completed' then size else reserved end as bytes from upload_sessions
-      where id = any(:partials::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
+      where id = any(:partialIds::uuid[]) and reserved is not null and state in ('receiving', 'finishing', 'completed')
       order by id for update),
     taken_over as (
       select coalesce(sum(bytes), 0)::bigint as bytes,
@@ -76,10 +76,10 @@ function insertStatement(isFinal: boolean): NamedStatement<Parameter> {
       returning u.granted),
     ${isFinal ? passed : ''}
     inserted as (
-      insert into upload_sessions (${created.names}, max_size, reserved, event_seq)
-      select ${created.names.map((column) => `upload.${column}`)}, case when :size::bigint is null then granted else :maxSize end, granted,
+      insert into upload_sessions (${created.map(({ name }) => name)}, max_size, reserved, event_seq)
+      select ${created.map(({ parameter }) => parameter)}, case when :size::bigint is null then granted else :maxSize end, granted,
         case when :eventType::text is null then 0 else 1 end
-      from owner_usage, jsonb_to_record(:upload::jsonb) as upload(${created.definition})
+      from owner_usage
       on conflict (id) do nothing
       returning id),
     events as (
@@ -165,21 +165,10 @@ function parametersOf(
   { bytesPerDay: copiedPerDay }: Quota,
   by: ActorRef | undefined,
 ) {
-  const { id, ownerId, role, filename, size, metadata, fingerprint, agent, isPartial, maxSize } = upload
   return {
-    upload: toColumnsJson(upload),
-    id,
-    ownerId,
+    ...toParameters(upload),
     tenant: upload.tenant ?? '',
-    role,
-    filename,
-    size,
-    metadata,
-    fingerprint,
-    agent,
-    isPartial,
-    maxSize,
-    files: isPartial ? 0 : 1,
+    files: upload.isPartial ? 0 : 1,
     eventType: event?.type ?? null,
     eventData: event ? JSON.stringify(event.data) : null,
     uploadsAtOnce: quota.uploadsAtOnce,
@@ -192,7 +181,7 @@ function parametersOf(
     agentName: by?.client?.agent ?? null,
     keyId: by?.keyId ?? null,
     // Of a final upload only.
-    partials: upload.kind === 'final' ? upload.partials : null,
+    partialIds: upload.kind === 'final' ? upload.partials : null,
     copiedPerDay,
   }
 }

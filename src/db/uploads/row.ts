@@ -37,16 +37,18 @@ export const internalFields = [
   'eventSeq',
 ] as const satisfies Field[]
 
-/**
- * The columns of all fields but `others`: their names, quoted for SQL, and with their types the definition of a record that
- * `jsonb_to_record` makes of what `toColumnsJson` returns.
- */
-export function columnsExcept(others: readonly Field[]): { names: string[]; definition: string } {
-  const chosen = columns.filter(([field]) => !others.includes(field))
-  return {
-    names: chosen.map(([, name]) => `"${name}"`),
-    definition: chosen.map(([, name, type]) => `"${name}" ${type}`).join(', '),
-  }
+/** A column in the text of a statement: its name, quoted, and the parameter with its type, which `namedStatement` knows by the field. */
+export interface ColumnParameter {
+  field: Field
+  name: string
+  parameter: string
+}
+
+/** The columns of all fields but `others`, for statements whose parameters `toParameters` makes. */
+export function columnsExcept(others: readonly Field[]): ColumnParameter[] {
+  return columns
+    .filter(([field]) => !others.includes(field))
+    .map(([field, name, type]) => ({ field, name: `"${name}"`, parameter: `:${field}::${type}` }))
 }
 
 const sourceFields = ['kind', 'isPartial', 'partials', 'uploadConcat'] as const satisfies Field[]
@@ -94,21 +96,11 @@ function sourceOf({ kind, is_partial, partials, upload_concat }: SourceRow): Upl
   return { kind, isPartial: false, partials: partials!, uploadConcat: upload_concat! }
 }
 
-const columnOf = new Map<string, string>(columns.map(([field, name]) => [field, name]))
+const jsonFields = new Set<string>(columns.flatMap(([field, , type]) => (type === 'jsonb' ? [field] : [])))
 
-/** The values of `fields` that are given, by their columns, as JSON. */
-export function toColumnsJson(fields: object): string {
-  const values: Record<string, unknown> = {}
-  for (const [field, value] of Object.entries(fields)) {
-    const column = columnOf.get(field)
-    if (column !== undefined && value !== undefined) values[column] = toJson(field, value)
-  }
-  return JSON.stringify(values)
-}
-
-function toJson(field: string, value: unknown): unknown {
-  if (field === 'tenant') return value ?? ''
-  // Text must be well-formed in JSON, as it is made well-formed in parameters.
-  if (typeof value === 'string') return value.toWellFormed()
-  return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : value
+/** The values of `fields` as parameters of their columns, by field. The driver would send an array as one of Postgres, not as JSON. */
+export function toParameters<F extends object>(fields: F): { [Name in keyof F]-?: unknown } {
+  const values = { ...fields } as Record<string, unknown>
+  for (const field of jsonFields) if (values[field]) values[field] = JSON.stringify(values[field])
+  return values as { [Name in keyof F]-?: unknown }
 }

@@ -1,60 +1,85 @@
-import { fixedFields, type UploadPatch, type UploadRepository } from '../../core/ports/uploads.ts'
-import { hasEnded, type UploadRecord } from '../../core/upload.ts'
-import type { Database, Statement } from '../open.ts'
-import { returnReservation, settlementOf, settleUsage, usageGroup } from '../usage.ts'
-import { columnsExcept, internalFields, toColumnsJson } from './row.ts'
+import { type Fence, fixedFields, type UploadPatch, type UploadRepository } from '../../core/ports/uploads.ts'
+import type { UploadRecord } from '../../core/upload.ts'
+import { type NamedStatement, namedStatement } from '../named-parameters.ts'
+import type { Database } from '../open.ts'
+import { returnReservation, type Settlement, settlementOf, settleUsage, usageGroup } from '../usage.ts'
+import { columnsExcept, internalFields, toParameters } from './row.ts'
 
 const saved = columnsExcept([...fixedFields, ...internalFields, 'updatedAt'])
-// A column keeps its value unless the patch has its name; null sets null.
-const assignments = saved.names.map(
-  (column) => `${column} = case when $4::jsonb ? '${column.slice(1, -1)}' then patch.${column} else s.${column} end`,
+// The bit of a field in `:given`, which says what the patch has. Doubles hold 53 bits, and `int` would hold 31.
+const bits = new Map<string, number>(saved.map(({ field }, at) => [field, 2 ** at]))
+// A column keeps its value unless the patch has its field; null sets null.
+const assignments = saved.map(
+  ({ field, name, parameter }) =>
+    `${name} = case when :given::bigint & ${bits.get(field)} <> 0 then ${parameter} else s.${name} end`,
 )
+
+/** What a save does beside the row: `end` settles the usage, and writes the event and the audit entry. */
+type Ending = 'open' | 'end' | 'end-final'
 
 /**
  * The statement by which a lock holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or none.
- * It matches only while the row still has the holder's token and the revision that the holder last wrote or read.
+ * It matches only while the row still has the holder's token and the revision that the holder last wrote or read. Postgres sets up every
+ * part of a statement each time, also one that changes no row, so a statement has only the parts that its patch needs.
  */
-function saveStatement(isFinal: boolean): Statement {
-  return {
-    name: isFinal ? 'upload-save-final' : 'upload-save',
-    text: `with saved as (
-      update upload_sessions s set
+function saveStatement(ending: Ending, hasParts: boolean): NamedStatement<Parameter> {
+  const update = `update upload_sessions s set
         ${assignments.join(',\n        ')},
-        event_seq = s.event_seq + case when $7::text is null then 0 else 1 end,
-        lease_token = case when $9 then null else s.lease_token end,
-        lease_until = case when $9 then null else s.lease_until end,
-        lease_holder = case when $9 then s.lease_token::text else s.lease_holder end,
+        ${ending === 'open' ? '' : 'event_seq = s.event_seq + case when :eventType::text is null then 0 else 1 end,'}
+        lease_token = case when :release::boolean then null else s.lease_token end,
+        lease_until = case when :release::boolean then null else s.lease_until end,
+        lease_holder = case when :release::boolean then s.lease_token::text else s.lease_holder end,
         revision = s.revision + 1,
         updated_at = now()
-      from jsonb_to_record($4::jsonb) as patch(${saved.definition})
-      where s.id = $1 and s.lease_token = $2 and s.revision = $3
-      returning s.*),
-    ${isFinal ? `returned as (${returnReservation('$10')}),` : ''}
-    settled as (${settleUsage('$10', { returnsReservations: isFinal })}),
-    added_parts as (
-      insert into upload_parts (upload_id, number, size, etag)
-      select saved.id, part.number, part.size, part.etag
-      from saved, jsonb_to_recordset($5::jsonb) as part(number int, size bigint, etag text)
-      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, lock_token = null, locked_until = null),
-    removed_parts as (delete from upload_parts using saved where upload_id = saved.id and number = any($6::int[])),
-    cleared_parts as (
-      delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing')),
-    events as (
-      insert into upload_events (upload_id, seq, type, data)
-      select saved.id, saved.event_seq, $7, $8::jsonb from saved where $7::text is not null),
-    audited as (
-      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
-      select 'upload.' || case when $10 = 'restored' then 'restore' else case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end end,
-        true, b.id, b.role, coalesce(b.tenant, case when b.id is null then saved.tenant else '' end), b.key_id, saved.id, b.address, b.agent, saved.failure
-      from saved, jsonb_to_record($11::jsonb) as b(id text, role text, tenant text, key_id text, address text, agent text)
-      where $10::text is not null)
-    select id from saved`,
-  }
+      where s.id = :id and s.lease_token = :token and s.revision = :revision`
+  const others = [
+    ...(ending === 'open' ? [] : settle(ending === 'end-final')),
+    ...(hasParts ? changeParts : []),
+    ...(ending === 'open' ? [] : finish),
+  ]
+  const name = ['upload-save', ending !== 'open' && ending, hasParts && 'parts'].filter(Boolean).join('-')
+  const text =
+    others.length === 0
+      ? `${update} returning s.id`
+      : `with saved as (${update} returning s.*),\n    ${others.join(',\n    ')}\n    select id from saved`
+  return namedStatement(name, text)
 }
 
-// Two statements, because only the end of a final upload has to look up partial uploads.
-const saveUpload = saveStatement(false)
-const endFinal = saveStatement(true)
+const changeParts = [
+  `added_parts as (
+      insert into upload_parts (upload_id, number, size, etag)
+      select saved.id, part.number, part.size, part.etag
+      from saved, jsonb_to_recordset(:parts::jsonb) as part(number int, size bigint, etag text)
+      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, lock_token = null, locked_until = null)`,
+  'removed_parts as (delete from upload_parts using saved where upload_id = saved.id and number = any(:forget::int[]))',
+]
+
+const settlement = ':settlement::text'
+
+function settle(isFinal: boolean): string[] {
+  const settled = `settled as (${settleUsage(settlement, { returnsReservations: isFinal })})`
+  return isFinal ? [`returned as (${returnReservation(settlement)})`, settled] : [settled]
+}
+
+const finish = [
+  `cleared_parts as (
+      delete from upload_parts using saved where upload_id = saved.id and saved.state not in ('receiving', 'finishing'))`,
+  `events as (
+      insert into upload_events (upload_id, seq, type, data)
+      select saved.id, saved.event_seq, :eventType::text, :eventData::jsonb from saved where :eventType::text is not null)`,
+  `audited as (
+      insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent, note)
+      select 'upload.' || case when ${settlement} = 'restored' then 'restore' else case saved.state when 'completed' then 'complete' when 'cancelled' then 'cancel' when 'expired' then 'expire' else 'fail' end end,
+        true, :actor::text, :role::text, coalesce(:tenant::text, case when :actor::text is null then saved.tenant else '' end), :keyId::text, saved.id, :address::text, :agent::text, saved.failure
+      from saved where ${settlement} is not null)`,
+]
+
+// Only the end of a final upload has to look up partial uploads.
+const statements = {
+  open: [saveStatement('open', false), saveStatement('open', true)],
+  end: [saveStatement('end', false), saveStatement('end', true)],
+  'end-final': [saveStatement('end-final', false), saveStatement('end-final', true)],
+} as const
 
 const findLastSave = {
   name: 'upload-last-save',
@@ -72,9 +97,9 @@ interface LastSaveRow {
 export function uploadSaver(database: Database): UploadRepository['save'] {
   return async (upload, fence, patch) => {
     const { token, revision } = fence
-    const statement = saveFor(upload, patch)
     const settlement = settlementOf(upload.state, patch)
-    const values = [upload.id, token, revision, ...patchValues(patch), settlement, JSON.stringify(auditActorOf(patch))]
+    const statement = statementFor(upload, patch, settlement)
+    const values = statement.valuesOf(parametersOf(upload.id, fence, patch, settlement))
     // Only the end of an upload changes the usage of its owner.
     const group = settlement === null ? undefined : usageGroup(upload)
     const rows = await database.queryOnce(statement, values, group)
@@ -89,16 +114,37 @@ export function uploadSaver(database: Database): UploadRepository['save'] {
 }
 
 /** The statement that saves `patch`. */
-function saveFor({ kind }: Pick<UploadRecord, 'kind'>, { state }: UploadPatch): Statement {
-  return kind === 'final' && state !== undefined && hasEnded({ state }) ? endFinal : saveUpload
+function statementFor({ kind }: UploadRecord, patch: UploadPatch, settlement: Settlement | null) {
+  const { parts = [], forget = [], event } = patch
+  const ends = settlement !== null || event !== undefined
+  const ending: Ending = ends ? (kind === 'final' ? 'end-final' : 'end') : 'open'
+  return statements[ending][parts.length + forget.length > 0 ? 1 : 0]
 }
 
-/** Columns, added parts, forgotten parts, event and release. */
-function patchValues({ parts = [], forget = [], event, release = false, by: _, ...columns }: UploadPatch): unknown[] {
-  const data = event ? JSON.stringify(event.data) : null
-  return [toColumnsJson(columns), JSON.stringify(parts), forget, event?.type ?? null, data, release]
-}
+type Parameter = keyof ReturnType<typeof parametersOf>
 
-function auditActorOf({ by }: UploadPatch) {
-  return by ? { id: by.id, role: by.role, tenant: by.tenant, key_id: by.keyId, ...by.client } : {}
+/** The parameters of all statements: a field of the patch has the name of its column's. */
+function parametersOf(id: string, { token, revision }: Fence, patch: UploadPatch, settlement: Settlement | null) {
+  const { parts = [], forget = [], event, release = false, by, ...columns } = patch
+  let given = 0
+  for (const [field, value] of Object.entries(columns)) if (value !== undefined) given += bits.get(field) ?? 0
+  return {
+    ...toParameters(columns),
+    given,
+    id,
+    token,
+    revision,
+    parts: JSON.stringify(parts),
+    forget,
+    release,
+    eventType: event?.type ?? null,
+    eventData: event ? JSON.stringify(event.data) : null,
+    settlement,
+    actor: by?.id,
+    role: by?.role,
+    tenant: by?.tenant,
+    keyId: by?.keyId,
+    address: by?.client?.address,
+    agent: by?.client?.agent,
+  }
 }

@@ -698,7 +698,7 @@ describe('the end of an upload with parts under way', () => {
     const database: Database = {
       ...real,
       query: (statement, values) =>
-        isDown && statement.name === 'upload-save'
+        isDown && statement.name.startsWith('upload-save')
           ? Promise.reject(new UploadError('DATABASE_ERROR', 'down'))
           : real.query(statement, values),
       queryOnce: async (statement, values) => (isDown ? undefined : real.queryOnce(statement, values)),

@@ -113,6 +113,8 @@ describe('a save', () => {
 
     await save({ parts: [part(2, 'new')], forget: [3] })
     expect(await uploads.parts(id)).toEqual([part(1, 'a'), part(2, 'new')])
+    await save({ forget: [2] })
+    expect(await uploads.parts(id)).toEqual([part(1, 'a')])
     await save({ state: 'cancelled' })
 
     expect(await uploads.parts(id)).toEqual([])

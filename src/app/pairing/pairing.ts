@@ -72,9 +72,14 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   let writtenCounter = -1
   let seenCounter = -1
 
-  /** Reads the marker, and the row when it is not current or `needsRow`. */
+  /**
+   * Reads the marker, and then the row when it is not current or `needsRow`. The counter of the row is always incremented first, so a row
+   * that was read after the marker and has a lower counter is that of a restored database.
+   */
   async function refreshState(needsRow: boolean): Promise<void> {
     const startedAt = performance.now()
+    const volumeId = (await store.volumeId?.()) ?? null
+    const marker = await readMarker(store)
     if (needsRow || startedAt - rowAt > rowFreshMs) {
       // A database that is not reachable says nothing about the store.
       const found = await pairings.find().catch((error: unknown) => (needsRow ? Promise.reject(error) : row))
@@ -82,8 +87,6 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
       row = found
       rowAt = startedAt
     }
-    const volumeId = (await store.volumeId?.()) ?? null
-    const marker = await readMarker(store)
     const next = pairingStateOf(row, marker)
     seenCounter = marker?.counter ?? -1
     // Both counters may have been incremented since the row was read.

@@ -297,6 +297,28 @@ it('increments the counter in the database first, and only after changes', async
   expect(await counters()).toEqual([first! + 2, first! + 2])
 })
 
+it('is not taken for restored when another server increments between its two reads', async () => {
+  const { database, pairings, bare: store, pairing: other } = await newPair()
+  let isWatched = false
+  const withIncrement: typeof pairings = {
+    ...pairings,
+    async find() {
+      const row = await pairings.find()
+      if (isWatched) await change(database)
+      if (isWatched) await other.advance()
+      return row
+    },
+  }
+  const states: PairingState[] = []
+  const pairing = await openPairing({ pairings: withIncrement, store, onChange: (state) => void states.push(state) })
+  isWatched = true
+
+  await expect(pairing.check()).resolves.toBeUndefined()
+  await expect(pairing.mayRemove()).resolves.toBe(true)
+
+  expect(states).toEqual([])
+})
+
 it('increments the counter soon after a write, and when the server stops', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())

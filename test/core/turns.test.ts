@@ -28,10 +28,13 @@ async function endAll(turns: Turns, count: number): Promise<void> {
 
 describe('turns', () => {
   it('begin at once while few are running', async () => {
-    const order = queue(open(3), ['ann', 'ann', 'bob', 'cem'])
+    const turns = open(3)
+    const order = queue(turns, ['ann', 'ann', 'bob', 'cem'])
     await turnOfLoop()
 
     expect(order).toEqual(['ann', 'ann', 'bob'])
+    await endAll(turns, 1)
+    expect(order).toEqual(['ann', 'ann', 'bob', 'cem'])
   })
 
   it('alternate between users, however many each waits for', async () => {

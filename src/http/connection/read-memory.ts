@@ -20,6 +20,7 @@ export function openReadMemory(): ReadMemory {
   return {
     watch(request, read, parse) {
       if (copiesBodies !== null) return parse()
+      const own = Object.getOwnPropertyDescriptor(request, 'push')
       const { push } = request
       request.push = (chunk: Buffer | null, ...more) => {
         if (chunk !== null) copiesBodies = chunk.buffer !== read.buffer
@@ -28,7 +29,9 @@ export function openReadMemory(): ReadMemory {
       try {
         parse()
       } finally {
-        Reflect.deleteProperty(request, 'push')
+        // Others may watch the request in the same way.
+        if (own) Object.defineProperty(request, 'push', own)
+        else Reflect.deleteProperty(request, 'push')
       }
     },
     release({ buffer, length }) {

@@ -5,6 +5,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
 import { guardAppendOnly } from './append-only.ts'
 import { migrationsSchemaOf } from './search-path.ts'
+import { createLeadingParts } from './uploads/contiguous-offset.ts'
 
 /** The folder of the migrations and their journal. */
 export const migrationsFolder = join(dirname(findPackageJSON('..', import.meta.url) ?? ''), 'drizzle')
@@ -29,4 +30,5 @@ export async function migrateSchema(client: pg.Client, schema: string): Promise<
   const { dialect, session } = drizzle(client) as unknown as Migrator
   await dialect.migrate(migrations, session, { migrationsFolder, migrationsSchema: migrationsSchemaOf(schema) })
   await client.query(guardAppendOnly)
+  await client.query(createLeadingParts)
 }

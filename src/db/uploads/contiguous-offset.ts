@@ -7,26 +7,32 @@
 import { tailSize, type UploadFields } from '../../core/upload.ts'
 
 /**
- * SQL for the parts without a gap from the first one of upload `s`, as an array of their number and bytes; null unless its parts may arrive
- * in any order. It reads all parts of the upload.
+ * SQL that creates the function by which a statement counts the parts of an upload without a gap from the first one: an array of their
+ * number and bytes. It reads all parts of the upload. `stable`: it sees what its statement sees. It is a function because Postgres sets
+ * up a subquery for every upload that is read, and a function only when it is called: most uploads are sequential. It is created after
+ * every migration, because drizzle's migrations have no functions.
  */
-export const leadingParts = `case when s.kind = 'parted' and s.state = 'receiving' then (
-    select jsonb_build_array(count(*), coalesce(sum(part.size), 0)) from (
-      select size, number, row_number() over (order by number) as place
-      from upload_parts where upload_id = s.id and lock_token is null) as part
-    where part.number = part.place) end as leading_parts`
+export const createLeadingParts = `
+  create or replace function landfall_leading_parts(upload uuid) returns jsonb language plpgsql stable as $body$
+  begin
+    return (select jsonb_build_array(count(*), coalesce(sum(part.size), 0)) from (
+        select size, number, row_number() over (order by number) as place
+        from upload_parts where upload_id = upload and lock_token is null) as part
+      where part.number = part.place);
+  end $body$`
+
+/** SQL for the leading parts of upload `s`; null unless its parts may arrive in any order. */
+export const leadingParts = `case when s.kind = 'parted' and s.state = 'receiving' then landfall_leading_parts(s.id) end as leading_parts`
 
 /** What `leadingParts` selects. */
-export type LeadingParts = [count: number, bytes: number] | null
+export type LeadingParts = [count: number, bytes: number]
 
 /** The offset of an upload, and the tail that counts: one whose place a stored part has taken does not. */
 export function contiguous(
   row: Pick<UploadFields, 'offset' | 'tail' | 'prefix' | 'partSize'>,
-  leading: LeadingParts,
+  [count, bytes]: LeadingParts,
 ): Pick<UploadFields, 'offset' | 'tail' | 'prefix'> {
   const { offset, tail, prefix, partSize } = row
-  if (leading === null) return { offset, tail, prefix }
-  const [count, bytes] = leading
   const tailNumber = Math.floor((offset - tailSize(row)) / partSize) + 1
   if (count + 1 !== tailNumber) return { offset: bytes, tail: [], prefix: null }
   return { offset: bytes + tailSize(row), tail, prefix }

@@ -16,8 +16,8 @@ export interface UploadRow {
   revision: number
   lease_token: string | null
   [column: string]: unknown
-  /** Of statements that read the offset as well. */
-  leading_parts?: LeadingParts
+  /** Of statements that read the offset as well; null: the offset is in the row. */
+  leading_parts?: LeadingParts | null
   /** Only where a statement selects it: whether a request writes to the upload, under the lease or a part lock. */
   is_being_written?: boolean
 }
@@ -65,7 +65,7 @@ export const recordColumns = `s.*, ${leadingParts}`
 /** The upload in a row of `recordColumns`. */
 export function toUploadRecord(row: UploadRow): UploadRecord {
   const record = toUnmeasured(row) as UploadRecord
-  return Object.assign(record, contiguous(record, row.leading_parts!))
+  return row.leading_parts ? Object.assign(record, contiguous(record, row.leading_parts)) : record
 }
 
 /** The upload in a row without its offset, for those who do not need it: counting the parts of a large file takes long. */

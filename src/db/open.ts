@@ -151,13 +151,12 @@ function openPostgres(
       const client = new pg.Client({ ...config, query_timeout: 0, statement_timeout: 0 } as pg.ClientConfig)
       client.on('error', report)
       try {
+        // A client that never connected must not be ended: pg would wait for the end of the connection for ever.
         await client.connect()
-        await migrateSchema(client, schema)
+        await migrateSchema(client, schema).finally(() => client.end().catch(report))
       } catch (error) {
         outage.notice(error)
         throw toDatabaseError(error)
-      } finally {
-        await client.end().catch(report)
       }
     },
     executeSql: (text, values) => withOutageWatch(() => pool.query(text, values)),

@@ -12,6 +12,7 @@ import { startFaultProxy, type Trouble } from '../../support/fault-proxy.ts'
 import type { NodeProcess } from '../../support/node-process.ts'
 import { freshDatabase, startPostgres } from '../../support/postgres.ts'
 import { startS3StandIn } from '../../support/s3-stand-in.ts'
+import { until } from '../../support/until.ts'
 import { append, create, expectUnharmed, offsetOf, openServer, readiness, sendAnother, tryToCreate } from './server.ts'
 
 const MiB = 1024 ** 2
@@ -271,16 +272,21 @@ describe('a starting server', () => {
     })
     bucket.set({ refuse: true })
     postgres.set({ refuse: true })
-    setTimeout(() => postgres.set({}), 2000)
-    setTimeout(() => bucket.set({}), 4000)
 
-    const server = await openServer({
+    const starting = openServer({
       DATABASE_URL: postgres.inFrontOf(database.url),
       STORE: 's3',
       ...s3.settings,
       S3_ENDPOINT: bucket.endpoint,
       PART_SIZE: '5MiB',
     })
+
+    // Each is away until the server has tried it twice.
+    for (const proxy of [postgres, bucket]) {
+      await until(() => proxy.counts.connections > 1)
+      proxy.set({})
+    }
+    const server = await starting
 
     expect(server.log()).toContain('waiting for the database or the store')
     await sendAnother(server)

@@ -1,8 +1,11 @@
 /* Clients that misbehave, with a server process: the bytes that arrived are kept, and other clients do not wait. */
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { NodeProcess } from '../../support/node-process.ts'
 import { headOf, openRaw, type RawConnection } from '../../support/raw-http.ts'
+import { until } from '../../support/until.ts'
 import { append, create, expectUnharmed, offsetOf, openServer, patchHeaders, sendAnother } from './server.ts'
 
 const bytes = randomBytes(1_000_000)
@@ -97,7 +100,8 @@ describe('a misbehaving client', () => {
     const path = await create(server, bytes.length)
 
     const connection = await startPatch(server, path, bytes.subarray(0, 200_000), bytes.length)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    // A reset discards what the server has not read.
+    await until(() => hasRead(connection.socket))
     connection.socket.resetAndDestroy()
 
     await vi.waitFor(async () => expect(await offsetOf(server, path)).toBe(200_000), 5000)
@@ -121,3 +125,16 @@ describe('a misbehaving client', () => {
     expectUnharmed(server, pid)
   })
 })
+
+/** Whether the process at the other end, on this machine, has read everything that was written to `socket`. */
+async function hasRead(socket: Socket): Promise<boolean> {
+  const portOf = (address = '') => Number.parseInt(address.split(':')[1] ?? '', 16)
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).split('\n').slice(1)
+  const queues = lines
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, remote]) =>
+      [portOf(local), portOf(remote)].every((port) => port === socket.localPort || port === socket.remotePort),
+    )
+    .map(([, , , , queued]) => queued)
+  return socket.writableLength === 0 && queues.length === 2 && queues.every((queued) => queued === '00000000:00000000')
+}

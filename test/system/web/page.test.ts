@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { userOf } from '../../../src/core/upload.ts'
 import { signToken } from '../../../src/http/identity/secret.ts'
+import { until } from '../../support/until.ts'
 import { expectNothingSentTwice, openPage, rowOf, waitForRow, waitUntilSent } from './open-page.ts'
 import { useBrowser } from './use-browser.ts'
 
@@ -251,7 +252,9 @@ describe('the page', () => {
     await drop(...paths)
     await waitForRow(page, 'a.mp4', 'sending')
     await waitForRow(page, 'e.mp4', 'queued')
-    const created = (await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length
+    const uploads = async () => (await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length
+    // The diary, and the three files that are sent at the same time.
+    await until(async () => (await uploads()) === 4)
 
     await page.locator('.badge').click()
     await page.getByText('Sign in with another token').click()
@@ -264,7 +267,7 @@ describe('the page', () => {
     expect(await page.locator('.row').count()).toBe(1)
     const hers = await app.engine.list(userOf(`${user}-grace`, 'creator'), { limit: 10 })
     expect(hers.map(({ filename }) => filename)).toEqual(['hers.txt'])
-    expect((await app.engine.list(userOf(user, 'creator'), { limit: 10 })).length).toBe(created)
+    expect(await uploads()).toBe(4)
   })
 
   it('removes all data on sign-out', async () => {

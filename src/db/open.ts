@@ -153,7 +153,11 @@ function openPostgres(
       try {
         // A client that never connected must not be ended: pg would wait for the end of the connection for ever.
         await client.connect()
-        await migrateSchema(client, schema).finally(() => client.end().catch(report))
+        try {
+          await migrateSchema(client, schema)
+        } finally {
+          await client.end().catch(report)
+        }
       } catch (error) {
         outage.notice(error)
         throw toDatabaseError(error)

@@ -1,4 +1,4 @@
-import type { Statement } from './open.ts'
+import type { Statement } from './statement.ts'
 
 /** A statement whose text names its parameters, as `:size`. */
 export interface NamedStatement<Name extends string> extends Statement {

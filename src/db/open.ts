@@ -13,8 +13,6 @@ import type { Row, Statement } from './statement.ts'
 
 export type { ClientConfig } from 'pg'
 
-export type { Row, Statement } from './statement.ts'
-
 /** The Postgres database, which holds everything except the files. */
 export interface Database {
   /** The schema of the tables. Statements name no schema: it is the search path of every connection. */

@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
-import type { Database, Statement } from '../../src/db/open.ts'
+import type { Database } from '../../src/db/open.ts'
+import type { Statement } from '../../src/db/statement.ts'
 
 export interface SentStatement extends Statement {
   /** The values of the last execution. */

@@ -1,5 +1,6 @@
 import type { UploadRepository } from '../../core/ports/uploads.ts'
-import type { Database, Statement } from '../open.ts'
+import type { Database } from '../open.ts'
+import type { Statement } from '../statement.ts'
 
 const markNeedsCleanup = {
   name: 'upload-mark-needs-cleanup',

@@ -4,7 +4,8 @@
  */
 import type * as contract from '../../contract/admin-uploads.ts'
 import type { UploadState } from '../../core/upload.ts'
-import type { Database, Statement } from '../../db/open.ts'
+import type { Database } from '../../db/open.ts'
+import type { Statement } from '../../db/statement.ts'
 
 interface Moments {
   createdAt: Date

@@ -1,5 +1,6 @@
 import type { AuditAction, AuditEntry } from '../../core/audit.ts'
-import type { Database, Statement } from '../../db/open.ts'
+import type { Database } from '../../db/open.ts'
+import type { Statement } from '../../db/statement.ts'
 
 /** An entry of the audit log: action, actor, address and outcome. */
 export interface AuditRecord {

@@ -40,6 +40,7 @@ const rules: Record<string, Rule> = {
       'http',
       'policies',
       'db/open.ts',
+      'db/statement.ts',
       'db/in-progress.ts',
       'db/usage.ts',
       'jobs/queue.ts',

@@ -9,7 +9,7 @@ interface ProxiedServer {
   proxy: FaultProxy
   /** The number of body bytes that reached the server. */
   received: () => number
-  post: (size: number) => Promise<string>
+  post: (size: number, withinMs?: number) => Promise<string>
 }
 
 async function start(): Promise<ProxiedServer> {
@@ -29,8 +29,8 @@ async function start(): Promise<ProxiedServer> {
   return {
     proxy,
     received: () => received,
-    post: async (size) => {
-      const signal = AbortSignal.timeout(1000)
+    post: async (size, withinMs = 30_000) => {
+      const signal = AbortSignal.timeout(withinMs)
       const response = await fetch(proxy.endpoint, {
         method: 'POST',
         body: Buffer.alloc(size),
@@ -66,7 +66,7 @@ describe('a fault proxy', () => {
     const { proxy, post, received } = await start()
     proxy.set({ dropReply: true })
 
-    await expect(post(1000)).rejects.toThrow('timeout')
+    await expect(post(1000, 500)).rejects.toThrow('timeout')
 
     expect(received()).toBe(1000)
   })
@@ -75,7 +75,7 @@ describe('a fault proxy', () => {
     const { proxy, post, received } = await start()
     proxy.set({ blackHole: true })
 
-    await expect(post(1000)).rejects.toThrow('timeout')
+    await expect(post(1000, 500)).rejects.toThrow('timeout')
 
     expect(received()).toBe(0)
   })

@@ -118,12 +118,17 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
   async function confirm(): Promise<void> {
     const age = performance.now() - markerAt
     if (age > (pairingState.state === 'mismatched' ? failedFreshMs : freshMs)) {
-      refreshing ??= refreshState(false).finally(() => {
-        refreshing = null
-      })
-      await refreshing
+      await refreshShared()
     }
     assertPaired()
+  }
+
+  /** Operations that wait share one refresh. */
+  function refreshShared(): Promise<void> {
+    refreshing ??= refreshState(false).finally(() => {
+      refreshing = null
+    })
+    return refreshing
   }
 
   async function recheck(): Promise<void> {
@@ -137,10 +142,7 @@ export async function openPairing({ pairings, store, onChange, onError = () => {
     const writtenAt = performance.now()
     // A check that started before the write says nothing about it; writes that wait share the next check.
     while (markerAt < writtenAt) {
-      refreshing ??= refreshState(false).finally(() => {
-        refreshing = null
-      })
-      await refreshing
+      await refreshShared()
     }
     assertPaired()
   }

@@ -1,8 +1,8 @@
 /* The file operations of the local store; none of them knows what an object is. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, link, open, readdir, rename, stat, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errors } from '../core/errors/errors.ts'
 import { type Bytes, ObjectExists } from '../core/ports/object-store.ts'
@@ -119,6 +119,23 @@ export async function moveFile(from: string, to: string, folders: DurableFolders
     }
   })
   await Promise.all([folders.sync(folder), isNew && unlink(from)])
+}
+
+// A writer that is still alive has long written its few bytes.
+const abandonedAfterMs = 60_000
+
+/**
+ * Removes what killed writers left in the folder of `path`: files whose names begin with `prefix`, and that are more than a minute older
+ * than the file at `path`, by the clock of the file system.
+ */
+export async function removeAbandoned(path: string, prefix: string): Promise<void> {
+  const folder = dirname(path)
+  const { mtimeMs: now } = await stat(path)
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix)) continue
+    const found = await stat(join(folder, name)).catch(nullIfMissing)
+    if (found && now - found.mtimeMs > abandonedAfterMs) await unlink(join(folder, name)).catch(nullIfMissing)
+  }
 }
 
 /** For `catch`: `null` when a file does not exist. */

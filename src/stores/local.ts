@@ -21,6 +21,7 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { errors } from '../core/errors/errors.ts'
+import { isServersOwn } from '../core/pairing/marker.ts'
 import {
   type Bytes,
   maxPartsOfAnyStore,
@@ -38,6 +39,7 @@ import {
   moveFile,
   nullIfMissing,
   openNew,
+  removeAbandoned,
   serialize,
   toStoreError,
   withStoreErrors,
@@ -102,12 +104,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
 
   /**
    * The path of an object until it is complete, chosen so that a clean-up after a crash finds it: among private objects, which are found
-   * by listing their folder, in that folder; for any other key in the staging folder, where `abortMultipart` removes it.
+   * by listing their folder, in that folder; for any other key in the staging folder, where `abortMultipart` removes it. No clean-up
+   * concerns the objects of the server itself: the next `put` of the same key removes what a killed one left.
    */
   function temporaryPath(key: string): string {
     const folder = key.startsWith(privateFolder) ? dirname(pathOf(key)) : staging
-    return join(folder, `${stagingPrefix(key)}_put_${randomUUID()}`)
+    return join(folder, temporaryPrefix(key) + randomUUID())
   }
+  const temporaryPrefix = (key: string) => `${stagingPrefix(key)}_put_`
 
   async function infoOf(path: string): Promise<ObjectInfo | null> {
     const found = await stat(path).catch(nullIfMissing)
@@ -294,6 +298,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           // The bytes are on the disk before their name is: after a power failure there is no object, or a whole one.
           const info = await writeFile(temporary, bytes, origin ? { key, text: origin } : null)
           await moveFile(temporary, path, folders, isNew)
+          if (isServersOwn(key)) await removeAbandoned(path, temporaryPrefix(key))
           return info
         } catch (error) {
           // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.

@@ -7,11 +7,13 @@ import {
   readlink,
   rm,
   symlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { markerKey } from '../../src/core/pairing/marker.ts'
 import type { ObjectStore } from '../../src/core/ports/object-store.ts'
 import { localStore } from '../../src/stores/local.ts'
 import { untilDone } from '../support/until.ts'
@@ -32,6 +34,20 @@ async function open(fsync = false) {
 async function filesIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+}
+
+/** Writes half of an object, until the test ends, as a server does that is killed. */
+function putHalf(store: ObjectStore, key: string): void {
+  const killed = new Promise<never>((_, reject) => onTestFinished(() => reject(new Error('the test has ended'))))
+  killed.catch(() => {})
+  const bytes = {
+    size: 10,
+    async *chunks() {
+      yield Buffer.alloc(5)
+      await killed
+    },
+  }
+  store.put(key, bytes, { contentType: 'text/plain' }).catch(() => {})
 }
 
 storeContract('local', () => open(), 100_000)
@@ -73,15 +89,8 @@ describe('files on disk', () => {
 
   it('are cleaned up when a crash interrupted their writing', async () => {
     const { store, directory } = await open()
-    const interrupted = {
-      size: 10,
-      async *chunks() {
-        yield Buffer.alloc(5)
-        await new Promise<never>(() => {})
-      },
-    }
     const keys = ['a/file', '.landfall/tails/u/1']
-    for (const key of keys) void store.put(key, interrupted, { contentType: 'text/plain' })
+    for (const key of keys) putHalf(store, key)
     await untilDone(async () => expect(await filesIn(directory)).toHaveLength(2))
 
     const restarted = localStore({ directory, fsync: false })
@@ -90,6 +99,24 @@ describe('files on disk', () => {
     for await (const key of restarted.list('.landfall/tails/u/')) await restarted.remove([key])
 
     expect(await filesIn(directory)).toEqual([])
+  })
+
+  it('of the server itself are cleaned up by the next write, a minute after a crash', async () => {
+    const { store, directory } = await open()
+    putHalf(store, markerKey)
+    putHalf(store, markerKey)
+    const [killed, alive] = await untilDone(async () => {
+      const files = await filesIn(directory)
+      expect(files).toHaveLength(2)
+      return files
+    })
+    const ownFolder = join(directory, '.landfall')
+    const twoMinutesAgo = Date.now() / 1000 - 120
+    await utimes(join(ownFolder, killed!), twoMinutesAgo, twoMinutesAgo)
+
+    await store.put(markerKey, inChunks(Buffer.from('x')), { contentType: 'text/plain' })
+
+    expect((await filesIn(directory)).toSorted()).toEqual([alive, basename(markerKey)].toSorted())
   })
 
   it.each([

@@ -3,6 +3,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { expect, it, onTestFinished } from 'vitest'
+import { workFor } from '../../src/core/turns.ts'
 import { createSender } from '../../src/stores/s3/send.ts'
 import { until } from '../support/until.ts'
 
@@ -42,6 +43,21 @@ it('sends many bodies over one connection', async () => {
   )
 
   expect(sent).toHaveLength(20)
+})
+
+it('sends a body of one user before the second of another who sends many', async () => {
+  const keys: string[] = []
+  const sender = await senderTo((request, response) => {
+    keys.push(request.url!.split('/').at(-1)!)
+    request.resume().once('end', () => response.writeHead(200, { etag: '"e"' }).end())
+  })
+  const put = (user: string, key: string) =>
+    workFor(user, () => sender.put(part, { operation: 'UploadPart', key }).then(() => {}))
+
+  const many = Array.from({ length: 10 }, (_, index) => put('many', `many${index}`))
+  await Promise.all([...many, put('one', 'one')])
+
+  expect(keys.indexOf('one')).toBeLessThanOrEqual(2)
 })
 
 // With TLS, too, the server may have all bytes before this end knows that they have left.

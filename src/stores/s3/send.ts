@@ -7,6 +7,7 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import aws4 from 'aws4'
 import type { Bytes } from '../../core/ports/object-store.ts'
+import { shareConnections } from './connections.ts'
 import { S3Error } from './errors.ts'
 import { createServerClock } from './server-clock.ts'
 
@@ -62,6 +63,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
   })
   const request = isTls ? https.request : http.request
   const clock = createServerClock()
+  const onConnection = shareConnections(sockets)
 
   async function putOnce(bytes: Bytes, { operation, key, query, headers }: PutRequest): Promise<string> {
     const path = `${base.pathname.replace(/\/$/, '')}/${escapeKey(key)}${query ? `?${query}` : ''}`
@@ -135,7 +137,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
     async put(bytes, sending) {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const etag = await putOnce(bytes, sending)
+          const etag = await onConnection(sending.operation, () => putOnce(bytes, sending))
           onRequest(sending.operation, 'OK')
           return { etag, attempts: attempt }
         } catch (error) {

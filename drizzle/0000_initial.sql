@@ -17,6 +17,30 @@ CREATE TABLE "audit_log" (
 	"note" text
 );
 --> statement-breakpoint
+CREATE TABLE "contents" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"key" text NOT NULL,
+	"size" bigint NOT NULL,
+	"etag" text NOT NULL,
+	"sha256" "bytea",
+	"content_type" text NOT NULL,
+	"state" text NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "contents_key_unique" UNIQUE("key"),
+	CONSTRAINT "contents_state" CHECK (state in ('held', 'live', 'quarantined', 'gone'))
+);
+--> statement-breakpoint
+CREATE TABLE "nodes" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"name" text NOT NULL,
+	"content_id" uuid NOT NULL,
+	"created_at" timestamp with time zone NOT NULL,
+	"trashed_at" timestamp with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "store_pairing" (
 	"id" integer PRIMARY KEY NOT NULL,
 	"store_id" uuid NOT NULL,
@@ -116,6 +140,14 @@ CREATE TABLE "upload_usage" (
 	CONSTRAINT "upload_usage_tenant_owner_id_pk" PRIMARY KEY("tenant","owner_id")
 );
 --> statement-breakpoint
+CREATE TABLE "policy_versions" (
+	"version" integer PRIMARY KEY NOT NULL,
+	"document" json NOT NULL,
+	"author" text NOT NULL,
+	"note" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "activity" (
 	"at" timestamp with time zone PRIMARY KEY NOT NULL,
 	"received_bytes" bigint NOT NULL,
@@ -129,21 +161,6 @@ CREATE TABLE "activity" (
 	"cancelled" integer NOT NULL,
 	"expired" integer NOT NULL,
 	"failed" integer NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "audit_checkpoint" (
-	"only" integer PRIMARY KEY NOT NULL,
-	"seq" bigint NOT NULL,
-	"hash" text NOT NULL,
-	"mac" text NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "audit_seals" (
-	"seq" bigint PRIMARY KEY NOT NULL,
-	"audit_id" bigint NOT NULL,
-	"hash" text NOT NULL,
-	"mac" text,
-	CONSTRAINT "audit_seals_audit_id_unique" UNIQUE("audit_id")
 );
 --> statement-breakpoint
 CREATE TABLE "api_keys" (
@@ -170,14 +187,22 @@ CREATE TABLE "server_secrets" (
 	"value" text NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE "policy_versions" (
-	"version" integer PRIMARY KEY NOT NULL,
-	"document" json NOT NULL,
-	"author" text NOT NULL,
-	"note" text,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+CREATE TABLE "audit_checkpoint" (
+	"only" integer PRIMARY KEY NOT NULL,
+	"seq" bigint NOT NULL,
+	"hash" text NOT NULL,
+	"mac" text NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "audit_seals" (
+	"seq" bigint PRIMARY KEY NOT NULL,
+	"audit_id" bigint NOT NULL,
+	"hash" text NOT NULL,
+	"mac" text,
+	CONSTRAINT "audit_seals_audit_id_unique" UNIQUE("audit_id")
+);
+--> statement-breakpoint
+ALTER TABLE "nodes" ADD CONSTRAINT "nodes_content_id_contents_id_fk" FOREIGN KEY ("content_id") REFERENCES "public"."contents"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
 CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint

@@ -77,6 +77,7 @@ function createContext(options: EngineOptions): EngineContext {
     authorizer = async () => {},
     checkCreation = () => {},
     confirmStore = async () => {},
+    newContent = () => 'live',
     partLockMs = 30_000,
     onBody = () => {},
     onError,
@@ -114,6 +115,7 @@ function createContext(options: EngineOptions): EngineContext {
     fullDays: new Map<string, string>(),
     checkCreation,
     confirmStore,
+    newContent,
     observer: { onBody, onError },
   })
 }

@@ -4,6 +4,7 @@ import type { ActiveBodies } from './body/active-bodies.ts'
 import type { Pace } from './body/bandwidth.ts'
 import type { Sender } from './body/body-gate.ts'
 import type { BodyEnd } from './body/receive-body.ts'
+import type { NewContentState } from './content.ts'
 import type { Facts } from './errors/error.ts'
 import { errors } from './errors/errors.ts'
 import type { Leases } from './lease.ts'
@@ -15,7 +16,7 @@ import type { CreationRule } from './policy/policy.ts'
 import { effectivePolicy, type Policy, type PolicyDocument } from './policy/policy.ts'
 import type { ObjectStore } from './ports/object-store.ts'
 import type { UploadRepository } from './ports/uploads.ts'
-import { type Actor, actorOfUpload, ownerKey, type UnmeasuredUpload, type UploadRecord } from './upload.ts'
+import { type Actor, actorOfUpload, ownerKey, type UnmeasuredUpload, type Upload, type UploadRecord } from './upload.ts'
 
 /** Numbers and templates that do not change while the engine runs. Sizes are bytes. */
 export interface EngineSettings {
@@ -72,6 +73,8 @@ export interface EngineContext {
   readonly checkCreation: (actor: Actor) => void
   /** Called before an upload is created; rejects while the store is not available. */
   readonly confirmStore: () => Promise<void>
+  /** How the content of a file begins that is completed now. */
+  readonly newContent: (upload: Upload) => NewContentState
   readonly now: () => Date
   readonly newId: () => string
   readonly observer: {

@@ -1,6 +1,8 @@
+import type { NewContentState } from '../core/content.ts'
 import type { ObjectOrigin } from '../core/pairing/origin.ts'
 import type { ObjectInfo } from '../core/ports/object-store.ts'
 import type { Database } from './open.ts'
+import { makeFile } from './uploads/files.ts'
 
 /** Rows created from objects, when a database is older than its store. @throws UploadError DATABASE_ERROR */
 export interface Adoptions {
@@ -21,19 +23,20 @@ const findStates = {
 // Usage is counted as in the statements that complete an upload.
 const insert = {
   name: 'adopt-insert',
-  text: `with inserted as (
+  text: `with saved as (
       insert into upload_sessions (id, owner_id, tenant, role, key, filename, content_type, category, size, "offset", part_size, state,
         max_size, reserved, tail, etag, kind, is_partial, needs_cleanup, created_at, updated_at, completed_at)
       select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, 'sequential', false, false, $11, $12, $12
-      on conflict do nothing returning id, tenant, owner_id, size),
+      on conflict do nothing returning *),
+    ${makeFile('$13::text').join(',\n    ')},
     audited as (
       insert into audit_log (action, is_allowed, tenant, upload_id, note)
-      select 'upload.adopt', true, tenant, id, 'restored from its object' from inserted),
+      select 'upload.adopt', true, tenant, id, 'restored from its object' from saved),
     counted as (
       insert into upload_usage as u (tenant, owner_id, reserved_bytes, stored_bytes, stored_files, open_uploads, open_files, day, day_bytes, day_files, granted)
-      select tenant, owner_id, 0, size, 1, 0, 0, (now() at time zone 'utc')::date, 0, 0, 0 from inserted
+      select tenant, owner_id, 0, size, 1, 0, 0, (now() at time zone 'utc')::date, 0, 0, 0 from saved
       on conflict (tenant, owner_id) do update set stored_bytes = u.stored_bytes + excluded.stored_bytes, stored_files = u.stored_files + 1)
-    select id from inserted`,
+    select id from saved`,
 }
 const complete = {
   name: 'adopt-complete',
@@ -44,9 +47,10 @@ const complete = {
     saved as (
       update upload_sessions s set state = 'completed', size = $2::bigint, "offset" = $2::bigint, etag = $3, completed_at = $4, updated_at = $4,
         prefix = null, tail = '[]', expires_at = null, loss_seen_at = null, needs_cleanup = true, revision = revision + 1, event_seq = event_seq + 1
-      from found where s.id = found.id returning s.id, s.tenant, s.owner_id, s.size, found.reserved, s.role, s.key, s.filename, s.content_type, s.category, s.event_seq),
+      from found where s.id = found.id returning s.*, found.reserved as was_reserved),
+    ${makeFile('$5::text').join(',\n    ')},
     counted as (
-      update upload_usage u set reserved_bytes = greatest(0, u.reserved_bytes - coalesce(saved.reserved, 0)),
+      update upload_usage u set reserved_bytes = greatest(0, u.reserved_bytes - coalesce(saved.was_reserved, 0)),
         open_uploads = greatest(0, u.open_uploads - 1), open_files = greatest(0, u.open_files - 1),
         stored_bytes = u.stored_bytes + saved.size, stored_files = u.stored_files + 1
       from saved where u.tenant = saved.tenant and u.owner_id = saved.owner_id),
@@ -65,8 +69,8 @@ const findDeleted = {
   text: `select id, owner_id, filename, delete_due_at from upload_sessions where delete_due_at is not null order by delete_due_at limit 1000`,
 }
 
-/** The adoptions of `database`. */
-export function adoptionsIn(database: Pick<Database, 'query'>): Adoptions {
+/** The adoptions of `database`. `content`: how the contents of the files begin. */
+export function adoptionsIn(database: Pick<Database, 'query'>, content: NewContentState = 'live'): Adoptions {
   const changesRow = async (statement: { name: string; text: string }, values: unknown[]) =>
     (await database.query(statement, values)).length > 0
   return {
@@ -76,10 +80,24 @@ export function adoptionsIn(database: Pick<Database, 'query'>): Adoptions {
     },
     insert: (key, origin, { size, etag }, now) => {
       const { id, ownerId, tenant, role, filename, contentType, category, createdAt } = origin
-      const values = [id, ownerId, tenant ?? '', role, key, filename, contentType, category, size, etag, createdAt, now]
+      const values = [
+        id,
+        ownerId,
+        tenant ?? '',
+        role,
+        key,
+        filename,
+        contentType,
+        category,
+        size,
+        etag,
+        createdAt,
+        now,
+        content,
+      ]
       return changesRow(insert, values)
     },
-    complete: (key, { size, etag }, now) => changesRow(complete, [key, size, etag, now]),
+    complete: (key, { size, etag }, now) => changesRow(complete, [key, size, etag, now, content]),
     async deleted() {
       const rows = await database.query<{ id: string; owner_id: string; filename: string; delete_due_at: Date }>(
         findDeleted,

@@ -15,6 +15,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { ContentState } from '../core/content.ts'
 import type { EventType } from '../core/events.ts'
 import type { FileDigests, TailObject, UploadKind, UploadState } from '../core/upload.ts'
 
@@ -129,6 +130,39 @@ export const uploadSessions = pgTable(
     check('upload_sessions_offset', sql`"offset" >= 0 and (size is null or "offset" <= size)`),
   ],
 )
+
+/** The bytes of a completed file, one row an object; see core/content.ts. The id is that of the upload that brought the bytes. */
+export const contents = pgTable(
+  'contents',
+  {
+    id: uuid('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    key: text('key').notNull().unique(),
+    size: bytes('size').notNull(),
+    /** As the store reports it. */
+    etag: text('etag').notNull(),
+    /** Null: not known. */
+    sha256: blob('sha256'),
+    contentType: text('content_type').notNull(),
+    state: text('state').$type<ContentState>().notNull(),
+    createdAt: moment('created_at').notNull(),
+  },
+  () => [check('contents_state', sql`state in ('held', 'live', 'quarantined', 'gone')`)],
+)
+
+/** The files of users: a name for a content, in the space of its owner. The id is that of the upload, so its client knows the file by it. */
+export const nodes = pgTable('nodes', {
+  id: uuid('id').primaryKey(),
+  tenant: text('tenant').notNull(),
+  ownerId: text('owner_id').notNull(),
+  name: text('name').notNull(),
+  contentId: uuid('content_id')
+    .notNull()
+    .references(() => contents.id),
+  createdAt: moment('created_at').notNull(),
+  /** When it was deleted, or its object was found missing; null: it is there. */
+  trashedAt: moment('trashed_at'),
+})
 
 /** The one row that pairs this database with its store; see core/pairing. */
 export const storePairing = pgTable(

@@ -29,7 +29,7 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
       const { id } = await create(engine, 7)
       return () => append(engine, id, 0, 7)
     },
-    ['lease-acquire', 'upload-save-end'],
+    ['lease-acquire', 'upload-save-complete'],
   ],
   [
     'a file of several parts in one body',
@@ -38,7 +38,7 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
       return () => append(engine, id, 0, 33)
     },
     // The last parts and `finishing`; then, after the store has made the object, `completed`.
-    ['lease-acquire', 'upload-save-parts', 'upload-save-end'],
+    ['lease-acquire', 'upload-save-parts', 'upload-save-complete'],
   ],
   [
     'the last body of a file of several parts',
@@ -47,7 +47,7 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
       await append(engine, id, 0, 20)
       return () => append(engine, id, 20, 13)
     },
-    ['lease-acquire', 'upload-save-parts', 'parts-find', 'upload-save-end'],
+    ['lease-acquire', 'upload-save-parts', 'parts-find', 'upload-save-complete'],
   ],
   [
     'the first numbered part',
@@ -83,7 +83,7 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
       const listed = parts.map(({ etag }, at) => ({ number: at + 1, etag }))
       return () => engine.complete(ada, id, listed)
     },
-    ['upload-find', 'lease-acquire', 'upload-find-unlocked', 'parts-find', 'upload-save', 'upload-save-end'],
+    ['upload-find', 'lease-acquire', 'upload-find-unlocked', 'parts-find', 'upload-save', 'upload-save-complete'],
   ],
 ]
 

@@ -38,7 +38,7 @@ export function memoryUploads(): MemoryUploads {
       calls.push(['save', patch])
       const row = rows.get(id)
       if (!row || row.token !== fence.token || row.revision !== fence.revision) return false
-      const { parts, forget, event, release, by, ...fields } = patch
+      const { parts, forget, event, release, by, content, ...fields } = patch
       Object.assign(row.upload, fields)
       row.revision += 1
       return true

@@ -68,7 +68,7 @@ describe('a traced request', () => {
         'database upload-insert',
         'database lease-acquire',
         'store put',
-        'database upload-save-end',
+        'database upload-save-complete',
       ]),
     )
     for (const step of steps) {

@@ -11,6 +11,9 @@ export async function growTo(client: pg.ClientBase, count: number, log: (text: s
   const audit = await withoutIndexes(client, 'audit_log')
   log('uploads')
   await client.query(growUploads, [count, Math.max(1, Math.round(count / 50)), openAmong(count)])
+  log('files')
+  await client.query(growContents)
+  await client.query(growNodes)
   log('parts')
   await client.query(growParts)
   log('events')
@@ -43,6 +46,16 @@ const growUploads = `
       'needs_cleanup', made.state <> 'completed', 'size', 8388608, 'offset', case when made.state = 'receiving' then 0 else 8388608 end, 'event_seq', 2,
       'created_at', now() - n * interval '3 seconds', 'updated_at', now() - n * interval '3 seconds',
       'expires_at', case when made.state = 'completed' then null else now() + n * interval '1 second' end)) as grown`
+
+const growContents = `
+  insert into contents (id, tenant, key, size, etag, content_type, state, created_at)
+  select id, tenant, key, size, coalesce(etag, md5(key)), content_type, 'live', created_at from upload_sessions
+  where (owner_id = 'crowd' or owner_id like 'user-%') and state = 'completed'`
+
+const growNodes = `
+  insert into nodes (id, tenant, owner_id, name, content_id, created_at)
+  select id, tenant, owner_id, filename, id, created_at from upload_sessions
+  where (owner_id = 'crowd' or owner_id like 'user-%') and state = 'completed'`
 
 const growParts = `
   insert into upload_parts (upload_id, number, size, etag)

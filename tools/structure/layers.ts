@@ -12,6 +12,7 @@ export const coreFloors: string[][] = [
     'errors',
     'upload.ts',
     'upload-state.ts',
+    'content.ts',
     'tail-keys.ts',
     'background.ts',
   ],

@@ -1,4 +1,5 @@
 import type { Owner } from '../access/access.ts'
+import type { NewContentState } from '../content.ts'
 import type { Event } from '../events.ts'
 import type { Quota } from '../policy/quota.ts'
 import type { Actor, StoredPart, UploadFields, UploadRecord, UploadState } from '../upload.ts'
@@ -28,6 +29,8 @@ export interface UploadPatch extends Partial<SavedFields> {
   by?: Actor | null
   /** Written to the outbox in the same transaction: a crash may delay its delivery and cannot lose it. */
   event?: Event | undefined
+  /** Of a file that is completed: how its content begins. The content and the node are made in the same statement; not given: live. */
+  content?: NewContentState
   /** Releases the lease in the same statement. */
   release?: boolean
 }
@@ -85,7 +88,8 @@ export interface UploadRepository {
    */
   insert(upload: UploadRecord, event: Event | undefined, quota?: Quota, by?: ActorRef): Promise<string[]>
   /**
-   * Saves what a lock holder changes, in one statement: the row, its parts, its event, its owner's usage and the audit entry, all or none.
+   * Saves what a lock holder changes, in one statement: the row, its parts, its event, its owner's usage, the audit entry, and the file: the
+   * end of a completed upload trashes its node, a restoration brings it back, and without its `deleteDueAt` the content is gone. All or none.
    * False, and nothing is changed, when the row does not match `fence`: then another holder has the lock. A save whose answer was lost is
    * made once. The next save names the next revision.
    */

@@ -3,6 +3,7 @@ import type { UploadRecord } from '../../core/upload.ts'
 import { type NamedStatement, namedStatement } from '../named-parameters.ts'
 import type { Database } from '../open.ts'
 import { returnReservation, type Settlement, settlementOf, settleUsage, usageGroup } from '../usage.ts'
+import { makeFile, recordRemoval, trashOrRestoreFile } from './files.ts'
 import { columnsExcept, internalFields, toParameters } from './row.ts'
 
 const saved = columnsExcept([...fixedFields, ...internalFields, 'updatedAt'])
@@ -14,18 +15,22 @@ const assignments = saved.map(
     `${name} = case when :given::bigint & ${bits.get(field)} <> 0 then ${parameter} else s.${name} end`,
 )
 
-/** What a save does beside the row: `end` settles the usage, and writes the event and the audit entry. */
-type Ending = 'open' | 'end' | 'end-final'
+/**
+ * What a save does beside the row. `complete` and `end` settle the usage, and write the event and the audit entry; `complete` makes the
+ * file, `end` trashes or restores it; `remove` records that its object is gone.
+ */
+type Ending = 'open' | 'complete' | 'end' | 'remove'
 
 /**
  * The statement by which a lock holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or none.
  * It matches only while the row still has the holder's token and the revision that the holder last wrote or read. Postgres sets up every
  * part of a statement each time, also one that changes no row, so a statement has only the parts that its patch needs.
  */
-function saveStatement(ending: Ending, hasParts: boolean): NamedStatement<Parameter> {
+function saveStatement(ending: Ending, isFinal: boolean, hasParts: boolean): NamedStatement<Parameter> {
+  const settles = ending === 'complete' || ending === 'end'
   const update = `update upload_sessions s set
         ${assignments.join(',\n        ')},
-        ${ending === 'open' ? '' : 'event_seq = s.event_seq + case when :eventType::text is null then 0 else 1 end,'}
+        ${!settles ? '' : 'event_seq = s.event_seq + case when :eventType::text is null then 0 else 1 end,'}
         lease_token = case when :release::boolean then null else s.lease_token end,
         lease_until = case when :release::boolean then null else s.lease_until end,
         lease_holder = case when :release::boolean then s.lease_token::text else s.lease_holder end,
@@ -33,11 +38,14 @@ function saveStatement(ending: Ending, hasParts: boolean): NamedStatement<Parame
         updated_at = now()
       where s.id = :id and s.lease_token = :token and s.revision = :revision`
   const others = [
-    ...(ending === 'open' ? [] : settle(ending === 'end-final')),
+    ...(settles ? settle(isFinal) : []),
     ...(hasParts ? changeParts : []),
-    ...(ending === 'open' ? [] : finish),
+    ...(settles ? finish : []),
+    ...changeFile[ending],
   ]
-  const name = ['upload-save', ending !== 'open' && ending, hasParts && 'parts'].filter(Boolean).join('-')
+  const name = ['upload-save', ending !== 'open' && ending, settles && isFinal && 'final', hasParts && 'parts']
+    .filter(Boolean)
+    .join('-')
   const text =
     others.length === 0
       ? `${update} returning s.id`
@@ -74,12 +82,28 @@ const finish = [
       from saved where ${settlement} is not null)`,
 ]
 
+const changeFile: Record<Ending, string[]> = {
+  open: [],
+  complete: makeFile(':content::text'),
+  end: [trashOrRestoreFile],
+  remove: [recordRemoval],
+}
+
 // Only the end of a final upload has to look up partial uploads.
-const statements = {
-  open: [saveStatement('open', false), saveStatement('open', true)],
-  end: [saveStatement('end', false), saveStatement('end', true)],
-  'end-final': [saveStatement('end-final', false), saveStatement('end-final', true)],
-} as const
+const statements = new Map(
+  (['open', 'complete', 'end', 'remove'] as const).flatMap((ending) =>
+    [true, false].flatMap((isFinal) =>
+      [true, false].map((hasParts) => {
+        const statement = saveStatement(ending, isFinal, hasParts)
+        return [statementKey(ending, isFinal, hasParts), statement] as const
+      }),
+    ),
+  ),
+)
+
+function statementKey(ending: Ending, isFinal: boolean, hasParts: boolean): string {
+  return `${ending} ${isFinal} ${hasParts}`
+}
 
 const findLastSave = {
   name: 'upload-last-save',
@@ -115,17 +139,22 @@ export function uploadSaver(database: Database): UploadRepository['save'] {
 
 /** The statement that saves `patch`. */
 function statementFor({ kind }: UploadRecord, patch: UploadPatch, settlement: Settlement | null) {
-  const { parts = [], forget = [], event } = patch
-  const ends = settlement !== null || event !== undefined
-  const ending: Ending = ends ? (kind === 'final' ? 'end-final' : 'end') : 'open'
-  return statements[ending][parts.length + forget.length > 0 ? 1 : 0]
+  const { parts = [], forget = [] } = patch
+  const key = statementKey(endingOf(patch, settlement), kind === 'final', parts.length + forget.length > 0)
+  return statements.get(key)!
+}
+
+function endingOf({ event, deleteDueAt }: UploadPatch, settlement: Settlement | null): Ending {
+  if (settlement === 'stored') return 'complete'
+  if (settlement !== null || event !== undefined) return 'end'
+  return deleteDueAt === null ? 'remove' : 'open'
 }
 
 type Parameter = keyof ReturnType<typeof parametersOf>
 
 /** The parameters of all statements: a field of the patch has the name of its column's. */
 function parametersOf(id: string, { token, revision }: Fence, patch: UploadPatch, settlement: Settlement | null) {
-  const { parts = [], forget = [], event, release = false, by, ...columns } = patch
+  const { parts = [], forget = [], event, release = false, by, content = 'live', ...columns } = patch
   let given = 0
   for (const [field, value] of Object.entries(columns)) if (value !== undefined) given += bits.get(field) ?? 0
   return {
@@ -140,6 +169,7 @@ function parametersOf(id: string, { token, revision }: Fence, patch: UploadPatch
     eventType: event?.type ?? null,
     eventData: event ? JSON.stringify(event.data) : null,
     settlement,
+    content,
     actor: by?.id,
     role: by?.role,
     tenant: by?.tenant,

@@ -7,12 +7,13 @@ import type { LocalStoreOptions, S3StoreOptions, UploadsOptions } from './option
 type Store = UploadsOptions['store']
 type Options = Pick<
   UploadsOptions,
-  'store' | 'database' | 'schema' | 'secret' | 'policies' | 'publicUrl' | 'cors' | 'settings'
+  'store' | 'database' | 'connections' | 'schema' | 'secret' | 'policies' | 'publicUrl' | 'cors' | 'settings'
 >
 
 /** The configuration that `options` describe; the environment of the process is not read. @throws ConfigError with all problems */
 export async function configOf(options: Options): Promise<Config> {
-  const { store, database, schema = 'landfall', secret, policies = {}, publicUrl, cors = [], settings = {} } = options
+  const { store, database, connections, schema = 'landfall', secret, policies = {}, publicUrl, cors = [] } = options
+  const { settings = {} } = options
   const known = new Set(settingNames().map(({ name }) => name))
   const unknown = Object.keys(settings).filter((name) => !known.has(name))
   if (unknown.length > 0) throw new ConfigError(unknown.map((name) => `settings: there is no ${name}`))
@@ -24,6 +25,7 @@ export async function configOf(options: Options): Promise<Config> {
     ...(cors.length > 0 && { CORS_ORIGINS: typeof cors === 'string' ? cors : cors.join(',') }),
     ...storeSettings(store),
     ...settings,
+    ...(connections !== undefined && { DATABASE_POOL: String(connections) }),
     // Without a URL the mode is development: the database is an embedded one.
     ...(typeof database === 'string' && { DATABASE_URL: database }),
     ...(database === undefined

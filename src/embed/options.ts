@@ -21,10 +21,13 @@ export interface AppUser {
 export interface UploadsOptions<User extends AppUser | undefined = undefined> extends HooksOf<User> {
   store: LocalStoreOptions | S3StoreOptions | ObjectStore
   /**
-   * Postgres: a URL, or the app's own `pg` pool, of which the way to connect is used: Landfall opens at most DATABASE_POOL connections of
-   * its own, because they have another search path. Not given: an embedded Postgres in the directory of a local store, for development.
+   * Postgres: a URL, or the app's own `pg` pool, whose way to connect is used. Landfall opens `connections` of its own and takes none of
+   * the pool: they have another search path, other time limits, and are taken in turns of the users. Not given: an embedded Postgres in
+   * the directory of a local store, for development.
    */
   database?: string | PoolLike
+  /** The most connections to Postgres, beside one that listens. Default: 10, as of the setting DATABASE_POOL. */
+  connections?: number
   /** The schema of its tables, which is created and migrated. Default: `landfall`. */
   schema?: string
   /** Signs tokens and the chain of the audit log, at least 32 bytes. Default: generated and kept in the directory of a local store. */

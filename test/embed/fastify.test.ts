@@ -173,18 +173,18 @@ describe('two kinds of uploads in one app', () => {
   })
 })
 
+/** A pool of an app, by the parts of the URL. */
+function poolTo(database: string): pg.Pool {
+  const { hostname, port, username, password, pathname } = new URL(database)
+  const address = { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1) }
+  const pool = new pg.Pool({ ...address, max: 2 })
+  onTestFinished(() => pool.end())
+  return pool
+}
+
 describe('the database of an app', () => {
   it('is reached as its own pool does, and gets tables in the schema only', async () => {
-    const url = new URL(await databaseFor())
-    const pool = new pg.Pool({
-      host: url.hostname,
-      port: Number(url.port),
-      user: url.username,
-      password: url.password,
-      database: url.pathname.slice(1),
-      max: 2,
-    })
-    onTestFinished(() => pool.end())
+    const pool = poolTo(await databaseFor())
     const app = await appWith({ database: pool, schema: undefined as never })
     const schemas = async () => {
       const { rows } = await pool.query(
@@ -200,6 +200,23 @@ describe('the database of an app', () => {
     expect(await schemas()).toEqual(['landfall', 'landfall_jobs'])
     expect((await pool.query('select count(*)::int from landfall.upload_sessions')).rows).toEqual([{ count: 1 }])
     expect((await pool.query('show search_path')).rows[0].search_path).not.toContain('landfall')
+  })
+
+  it('has as many connections as the app allows and one that listens, and none of its pool', async () => {
+    const pool = poolTo(await databaseFor())
+    const app = await appWith({ database: pool, connections: 2, schema: undefined as never })
+
+    const users = Array.from({ length: 20 }, (_, number) => ({ headers: { 'x-login': `user-${number}:pro` } }))
+    const created = await Promise.all(users.map((user) => create(app, 5, user)))
+
+    expect(created.filter(({ statusCode }) => statusCode !== 201)).toEqual([])
+    expect(pool.totalCount).toBe(0)
+    const { rows } = await pool.query(
+      `select count(*)::int from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+       and backend_type = 'client backend'`,
+    )
+    expect(rows[0].count).toBeLessThanOrEqual(3)
+    expect((await pool.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '0' }])
   })
 })
 
@@ -261,6 +278,7 @@ describe('options with a problem', () => {
     ['a setting that does not exist', { settings: { PART_SIZES: '8MiB' } }, /there is no PART_SIZES/],
     ['a setting with a wrong value', { settings: { PART_SIZE: 'big' } }, /PART_SIZE: expected a size/],
     ['a secret that can be guessed', { secret: 'short' }, /JWT_SECRET/],
+    ['no connection', { connections: 0 }, /DATABASE_POOL/],
     ['a schema that is no name', { schema: 'a-b' }, /DATABASE_SCHEMA/],
     ['a policy that does not exist', { policies: { creator: { maxSizes: 5 } as never } }, /maxSizes/],
   ])('keep the app from starting: %s', async (_what, options, message) => {

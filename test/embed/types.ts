@@ -53,6 +53,14 @@ export async function promises(): Promise<void> {
     // @ts-expect-error A decision is a boolean or a reason.
     beforeCreate: () => 'yes',
   })
+  await app.register(landfall, {
+    prefix: '/uploads',
+    store,
+    database: { options: { host: 'database.example' } },
+    connections: 2,
+  })
+  // @ts-expect-error A database is a URL or a pool.
+  await app.register(landfall, { prefix: '/uploads', store, database: 5432 })
   // @ts-expect-error A store is a directory, a bucket or an object store.
   await app.register(landfall, { prefix: '/uploads', store: { path: './data' } })
   await createUploadHandler({ prefix: '/uploads', store, authenticate: login, nameObject: ({ user }) => user.plan })

@@ -5,6 +5,7 @@ import { importsIn } from '../../test/support/imports.ts'
 export const coreFloors: string[][] = [
   [
     'units.ts',
+    'crc32.ts',
     'size.ts',
     'within.ts',
     'fair-share.ts',

@@ -70,6 +70,7 @@ CREATE TABLE "upload_parts" (
 	"number" integer NOT NULL,
 	"size" bigint NOT NULL,
 	"etag" text NOT NULL,
+	"crc32" bigint,
 	"lock_token" uuid,
 	"locked_until" timestamp with time zone,
 	CONSTRAINT "upload_parts_upload_id_number_pk" PRIMARY KEY("upload_id","number")
@@ -104,6 +105,7 @@ CREATE TABLE "upload_sessions" (
 	"prefix" "bytea",
 	"tail" jsonb NOT NULL,
 	"etag" text,
+	"crc32" bigint,
 	"needs_cleanup" boolean NOT NULL,
 	"is_answer_lost" boolean DEFAULT false NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,

@@ -112,6 +112,8 @@ interface CommonFields {
   fingerprint: string | null
   /** The ETag of the object as the store reports it, without quotes; `null` until the upload is completed. */
   etag: string | null
+  /** The CRC-32 of all bytes; `null` until they are in the store, and for good where the store does not tell that of every part. */
+  crc32: number | null
   /** `null` while the length is unknown. */
   size: number | null
   /** The largest length, as it was when the upload was created, whatever policy is active later. */
@@ -142,6 +144,8 @@ export interface StoredPart {
   number: number
   size: number
   etag: string
+  /** Of the bytes that were given to the store, unsigned; `null`: it was not computed. */
+  crc32: number | null
 }
 
 /** A private object with bytes that do not fill a part yet (tusd: incomplete part). */
@@ -185,6 +189,7 @@ export function initialFields() {
     offset: 0,
     state: 'receiving',
     etag: null,
+    crc32: null,
     failure: null,
     completedAt: null,
     multipartId: null,

@@ -60,6 +60,8 @@ export const uploadSessions = pgTable(
     prefix: blob('prefix'),
     tail: jsonb('tail').$type<TailObject[]>().notNull(),
     etag: text('etag'),
+    /** Unsigned, of the whole file; null until it is known. */
+    crc32: bigint('crc32', { mode: 'number' }),
     needsCleanup: boolean('needs_cleanup').notNull(),
     /** The answer to the creation may have been lost, and no later request has written to the upload. */
     isAnswerLost: boolean('is_answer_lost').notNull().default(false),
@@ -219,6 +221,7 @@ export const uploadParts = pgTable(
     number: integer('number').notNull(),
     size: bytes('size').notNull(),
     etag: text('etag').notNull(),
+    crc32: bigint('crc32', { mode: 'number' }),
     lockToken: uuid('lock_token'),
     lockedUntil: moment('locked_until'),
   },

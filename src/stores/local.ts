@@ -30,6 +30,7 @@ import {
   ObjectExists,
   type ObjectInfo,
   type ObjectStore,
+  type WrittenObject,
 } from '../core/ports/object-store.ts'
 import { durableFolders, syncPath } from './durable-folders.ts'
 import {
@@ -123,14 +124,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     path: string,
     bytes: Bytes,
     origin: { key: string; text: string } | null,
-  ): Promise<ObjectInfo> {
+  ): Promise<WrittenObject> {
     const file = await openNew(path, folders)
     try {
-      await writeAt(file, bytes, 0)
+      const crc32 = await writeAt(file, bytes, 0)
       // The origin has its final name at once, so it is written only on the store's own volume.
       const stats = await volumePin.confirm(file)
       await Promise.all([origin && writeOrigin(origin.key, origin.text), fsync && file.datasync()])
-      return objectInfo(stats)
+      return { ...objectInfo(stats), crc32 }
     } finally {
       await file.close()
     }
@@ -154,9 +155,9 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
     return withStaged(path, async (file) => {
       // Before the bytes: in an older copy of the store this file has the same name, and holds parts that the copy's rows name.
       await volumePin.confirm(file)
-      const crc = await writeInTurn(path, () => write(file, (number - 1) * partSize))
+      const crc32 = await writeInTurn(path, () => write(file, (number - 1) * partSize))
       if (fsync) await file.datasync()
-      return { number, size, etag: etagOf(crc, size) }
+      return { number, size, etag: etagOf(crc32, size), crc32 }
     })
   }
 
@@ -294,12 +295,14 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
       withStoreErrors(async () => {
         const path = pathOf(key)
         const temporary = temporaryPath(key)
+        let crc32: number | null = null
         try {
           // The bytes are on the disk before their name is: after a power failure there is no object, or a whole one.
-          const info = await writeFile(temporary, bytes, origin ? { key, text: origin } : null)
+          const written = await writeFile(temporary, bytes, origin ? { key, text: origin } : null)
+          crc32 = written.crc32
           await moveFile(temporary, path, folders, isNew)
           if (isServersOwn(key)) await removeAbandoned(path, temporaryPrefix(key))
-          return info
+          return written
         } catch (error) {
           // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.
           const isOurs = error instanceof ObjectExists && (await hasSameBytes(temporary, path))
@@ -308,7 +311,7 @@ export function localStore({ directory, fsync }: LocalOptions): ObjectStore {
           // That attempt may have ended before bytes and name were on the disk.
           if (fsync) await syncPath(path)
           await folders.sync(dirname(path))
-          return (await infoOf(path))!
+          return { ...(await infoOf(path))!, crc32 }
         }
       }),
 

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { errors } from '../core/errors/errors.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
 import {
@@ -68,7 +69,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
       const buffer = await collect(bytes)
       return call('uploadPart', key, () => {
         open(multipartId).parts.set(number, buffer)
-        return { number, size: buffer.length, etag: etagOf(buffer) }
+        return { number, ...describe(buffer) }
       })
     },
     copyPart: (key, multipartId, number, source) =>
@@ -77,7 +78,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         if (!from) throw new NoSuchKey('no such object')
         const buffer = from.subarray(source.start, source.end)
         open(multipartId).parts.set(number, buffer)
-        return { number, size: buffer.length, etag: etagOf(buffer) }
+        return { number, ...describe(buffer) }
       }),
     completeMultipart: (key, multipartId, parts) =>
       call('completeMultipart', key, () => {
@@ -110,7 +111,7 @@ export function memoryStore(limits: Partial<ObjectStore['limits']> = {}): Memory
         if (isNew && existing && !existing.equals(buffer)) throw new ObjectExists('there is another object already')
         objectsFor(key).set(key, buffer)
         if (!isServersOwn(key)) metadataByKey.set(key, metadata)
-        return { size: buffer.length, etag: etagOf(buffer) }
+        return describe(buffer)
       })
     },
     originOf: async (key) => (objects.has(key) ? (metadataByKey.get(key)?.origin ?? null) : null),
@@ -142,6 +143,10 @@ async function collect(bytes: Bytes): Promise<Buffer> {
   const buffer = Buffer.concat(chunks)
   if (buffer.length !== bytes.size) throw new Error(`there are ${buffer.length} bytes, not ${bytes.size}`)
   return buffer
+}
+
+function describe(buffer: Buffer) {
+  return { size: buffer.length, etag: etagOf(buffer), crc32: crc32(buffer) }
 }
 
 function etagOf(buffer: Buffer): string {

@@ -29,7 +29,7 @@ describe('a lease', () => {
     const { uploads, withLease } = await open()
 
     const upload = await withLease(uploads.create({ prefix: Buffer.from('a') }), async (lease) => {
-      await lease.save({ offset: 7, prefix: null, parts: [{ number: 1, size: 7, etag: 'x' }] })
+      await lease.save({ offset: 7, prefix: null, parts: [{ number: 1, size: 7, etag: 'x', crc32: 7 }] })
       return lease.upload
     })
 

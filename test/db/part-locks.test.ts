@@ -52,7 +52,7 @@ async function countPartLocks(id: string): Promise<number> {
   }
   return (await database.query<{ locks: number }>(statement, [id]))[0]!.locks
 }
-const receipt = (number: number, etag: string) => ({ number, size: 10, etag })
+const receipt = (number: number, etag: string) => ({ number, size: 10, etag, crc32: 0xffff_ffff - number })
 const locker = () => openLocker({ database, leaseMs: 1000, waitMs: 3000, onError: () => {} })
 
 describe('a part lock', () => {

@@ -6,6 +6,7 @@
  */
 
 import { authorizeOwner } from '../access/access.ts'
+import { crc32OfRanges } from '../crc32.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
 import { createMultipart } from '../parts/multipart.ts'
@@ -123,7 +124,7 @@ export async function writeConcatenatedParts(
   // After a failure the other writes end before the lease does, because the next lease holder may write the same parts.
   await Promise.allSettled(workers)
   await Promise.all(workers)
-  await lease.save({ parts, offset: size })
+  await lease.save({ parts, offset: size, crc32: crc32OfRanges(partials) })
 }
 
 /** The first `bytes` bytes of the concatenated partial uploads, or all of them. */

@@ -1,10 +1,11 @@
 import { writeConcatenatedParts } from '../concatenation/concatenate.ts'
 import { applyTypeOfFinal, partialsOf } from '../concatenation/final-uploads.ts'
+import { crc32OfRanges } from '../crc32.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError } from '../errors/error.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
-import { NoSuchUpload, type ObjectInfo } from '../ports/object-store.ts'
+import { NoSuchUpload, type WrittenObject } from '../ports/object-store.ts'
 import { openPartWriter } from '../receive/open-writer.ts'
 import { beginFinishing } from '../transitions/begin-finishing.ts'
 import { completeUpload } from '../transitions/complete.ts'
@@ -59,7 +60,7 @@ async function failWithoutPartials(
 }
 
 /** Writes the tail as the last part, or the whole file as one object, which is returned then. */
-async function storeTail(context: EngineContext, lease: Lease, by: Actor | null): Promise<ObjectInfo | null> {
+async function storeTail(context: EngineContext, lease: Lease, by: Actor | null): Promise<WrittenObject | null> {
   const { object } = await openPartWriter(context, lease, by).close()
   return object
 }
@@ -68,7 +69,7 @@ async function completeMultipart(
   { store, uploads }: EngineContext,
   lease: Lease,
   known: StoredPart[] | null,
-): Promise<ObjectInfo> {
+): Promise<WrittenObject> {
   const { upload } = lease
   if (upload.multipartId === null) throw new NoSuchUpload('no multipart upload was created')
   const parts = known ?? (await uploads.parts(upload.id))
@@ -76,5 +77,7 @@ async function completeMultipart(
   if (size !== upload.size) throw new NoSuchUpload(`the parts hold ${size} bytes and not ${upload.size}`)
   await lease.confirm()
   const { key, multipartId } = upload
-  return lease.ledger.writing(key, () => store.completeMultipart(key, multipartId, parts))
+  const info = await lease.ledger.writing(key, () => store.completeMultipart(key, multipartId, parts))
+  // That of a final upload is known from its partial uploads, also where the store copied the parts.
+  return { ...info, crc32: upload.crc32 ?? crc32OfRanges(parts) }
 }

@@ -1,11 +1,11 @@
-import type { ObjectInfo } from '../ports/object-store.ts'
+import type { WrittenObject } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import type { StoredPart } from '../upload.ts'
 
 /** The last bytes of a file in the store. */
 export type ClosedBody =
   /** The whole file was written at once, which the caller records. */
-  | { object: ObjectInfo }
+  | { object: WrittenObject }
   /**
    * Every part is recorded, and the multipart upload is to be completed. `parts`: all parts of the file, when all came with this body; `null`
    * when the row has others.

@@ -13,7 +13,7 @@
  * object.
  */
 import type { BudgetUser } from '../memory/memory-budget.ts'
-import type { Bytes, ObjectInfo } from '../ports/object-store.ts'
+import type { Bytes, WrittenObject } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { type StoredPart, tailSize } from '../upload.ts'
 import type { BodyWriter, ClosedBody } from './body-writer.ts'
@@ -202,7 +202,7 @@ export class PartWriter implements BodyWriter {
     return store.uploadPart(lease.upload.key, multipartId, number, bytes)
   }
 
-  async #putWholeFile(): Promise<ObjectInfo> {
+  async #putWholeFile(): Promise<WrittenObject> {
     const { lease, store } = this.#options
     const info = await putObject(lease, this.#current.buffer.seal(), store)
     this.#current.buffer.detach()

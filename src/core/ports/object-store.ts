@@ -16,6 +16,12 @@ export interface ObjectInfo {
   etag: string
 }
 
+/** An object that was just written. */
+export interface WrittenObject extends ObjectInfo {
+  /** Of the bytes that were given to the store, unsigned; `null`: it was not computed. */
+  crc32: number | null
+}
+
 /** What the store keeps with an object and serves it with. */
 export interface ObjectMetadata extends ServedType {
   /** One word of ASCII, at most 1,900 bytes, that the store keeps with the object and returns; see core/pairing/origin. */
@@ -80,7 +86,7 @@ export interface ObjectStore {
    * Writes a whole object at once. It replaces the object at the key, unless `isNew`: then other bytes at the key are
    * `ObjectExists` (where the store can tell), so that a writer that has lost its lease cannot overwrite a completed file.
    */
-  put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<ObjectInfo>
+  put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<WrittenObject>
   /** `null` when the object does not exist. */
   stat(key: string): Promise<ObjectInfo | null>
   /** The `origin` that the object was written with; `null` when it has none, or does not exist. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { UploadError } from '../errors/error.ts'
-import type { Upload } from '../upload.ts'
+import type { StoredPart, Upload } from '../upload.ts'
 
 /** Sees every byte of a body as it arrives, and checks at its end that the body has the checksum that the client announced. */
 export interface Digest {
@@ -65,7 +65,7 @@ export interface UploadedPart {
 /** The parts of an upload that the server has. */
 export interface PartList {
   upload: Upload
-  parts: { number: number; size: number; etag: string }[]
+  parts: StoredPart[]
 }
 
 /** A part as the client lists it when it completes an upload. */

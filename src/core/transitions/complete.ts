@@ -3,7 +3,7 @@ import { errors } from '../errors/errors.ts'
 import { eventOf } from '../events.ts'
 import { matchesExpected, readDigests } from '../file-digest.ts'
 import type { Lease } from '../lease.ts'
-import { NoSuchUpload, type ObjectInfo } from '../ports/object-store.ts'
+import { NoSuchUpload, type WrittenObject } from '../ports/object-store.ts'
 import type { Actor } from '../upload.ts'
 import { failUpload } from './fail.ts'
 import { removeLeftovers } from './leftovers.ts'
@@ -17,14 +17,14 @@ import { removeLeftovers } from './leftovers.ts'
 export async function completeUpload(
   context: EngineContext,
   lease: Lease,
-  info: ObjectInfo,
+  object: WrittenObject,
   by: Actor | null,
 ): Promise<void> {
   const { upload } = lease
   const { store, now, newContent } = context
   const digests = upload.digests && (await readDigests(upload.digests, store, upload.key))
   if (digests && !matchesExpected(digests)) await failDigestMismatch(lease, by)
-  const { size, etag } = info
+  const { size, etag, crc32 } = object
   if (upload.size !== null && upload.size !== size)
     throw new NoSuchUpload(`the object has ${size} bytes and not ${upload.size}`)
   await lease.save({
@@ -35,6 +35,7 @@ export async function completeUpload(
     prefix: null,
     tail: [],
     etag,
+    crc32,
     ...(digests && { digests }),
     completedAt: now(),
     lossSeenAt: null,

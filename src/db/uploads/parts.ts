@@ -1,5 +1,8 @@
 import type { UploadRepository } from '../../core/ports/uploads.ts'
+import type { StoredPart } from '../../core/upload.ts'
+import { namedStatement } from '../named-parameters.ts'
 import type { Database } from '../open.ts'
+import { receiptColumns, setToExcluded, setToParameters } from './part-columns.ts'
 
 const acquirePartLock = {
   name: 'part-lock-acquire',
@@ -13,10 +16,10 @@ const acquirePartLock = {
       insert into upload_parts (upload_id, number, size, etag, lock_token, locked_until)
       select id, $2, 0, '', $3, now() + $4 * interval '1 millisecond' from open
       on conflict (upload_id, number) do update
-        set size = 0, etag = '', lock_token = excluded.lock_token, locked_until = excluded.locked_until
+        set ${setToExcluded}, lock_token = excluded.lock_token, locked_until = excluded.locked_until
         where (upload_parts.lock_token is null and $6) or upload_parts.locked_until < now() or upload_parts.lock_token = excluded.lock_token
       returning number)
-    select exists (select from open) as is_open, exists (select from acquired) as is_acquired, number, size, etag
+    select exists (select from open) as is_open, exists (select from acquired) as is_acquired, ${receiptColumns}
     from (select) as one left join upload_parts on upload_id = $1 and number = $2 and lock_token is null`,
 }
 const renewPartLock = {
@@ -24,16 +27,16 @@ const renewPartLock = {
   text: `update upload_parts set locked_until = now() + $4 * interval '1 millisecond'
     where upload_id = $1 and number = $2 and lock_token = $3 returning number`,
 }
-const recordPart = {
-  name: 'part-record',
-  // A second run after a lost answer finds its own receipt. The store has accepted a part of the multipart upload, so that still exists:
-  // loss_seen_at is cleared.
-  text: `with found as (update upload_sessions set loss_seen_at = null where id = $1 and loss_seen_at is not null)
-    update upload_parts set size = $4, etag = $5, lock_token = null, locked_until = null
-    where upload_id = $1 and number = $2 and (lock_token = $3 or (lock_token is null and size = $4 and etag = $5))
-      and exists (select from upload_sessions where id = $1 and state = 'receiving')
+// A second run after a lost answer finds its own receipt. The store has accepted a part of the multipart upload, so that still exists:
+// loss_seen_at is cleared.
+const recordPart = namedStatement<keyof StoredPart | 'id' | 'token'>(
+  'part-record',
+  `with found as (update upload_sessions set loss_seen_at = null where id = :id and loss_seen_at is not null)
+    update upload_parts set ${setToParameters}, lock_token = null, locked_until = null
+    where upload_id = :id and number = :number and (lock_token = :token or (lock_token is null and size = :size and etag = :etag))
+      and exists (select from upload_sessions where id = :id and state = 'receiving')
     returning number`,
-}
+)
 const releasePartLock = {
   name: 'part-lock-release',
   text: `delete from upload_parts where upload_id = $1 and number = $2 and lock_token = $3`,
@@ -56,14 +59,8 @@ const markWriting = {
     where id = $1 and state = 'receiving' and (lease_until is null or lease_until < now()) returning id`,
 }
 
-interface PartLockRow {
-  is_open: boolean
-  is_acquired: boolean
-  /** The existing receipt, if there was one. */
-  number: number | null
-  size: number | null
-  etag: string | null
-}
+/** With the existing receipt, if there was one. */
+type PartLockRow = { is_open: boolean; is_acquired: boolean } & (StoredPart | Record<keyof StoredPart, null>)
 
 type PartWrites = Pick<
   UploadRepository,
@@ -81,15 +78,16 @@ export function partWrites(database: Database): PartWrites {
   return {
     async acquirePartLock(id, { number, token, ms, expiresAt, replaces }) {
       const [row] = await database.query<PartLockRow>(acquirePartLock, [id, number, token, ms, expiresAt, replaces])
-      if (row!.is_acquired) return 'mine'
-      if (!row!.is_open) return 'closed'
-      return row!.number === null ? 'taken' : { number: row!.number, size: row!.size!, etag: row!.etag! }
+      const { is_open, is_acquired, ...receipt } = row!
+      if (is_acquired) return 'mine'
+      if (!is_open) return 'closed'
+      return receipt.number === null ? 'taken' : receipt
     },
     async renewPartLock(id, { number, token, ms }) {
       return (await database.query(renewPartLock, [id, number, token, ms])).length > 0
     },
-    async recordPart(id, { number, size, etag }, token) {
-      return (await database.query(recordPart, [id, number, token, size, etag])).length > 0
+    async recordPart(id, part, token) {
+      return (await database.query(recordPart, recordPart.valuesOf({ ...part, id, token }))).length > 0
     },
     async releasePartLock(id, { number, token }) {
       await database.query(releasePartLock, [id, number, token])

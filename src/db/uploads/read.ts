@@ -1,6 +1,7 @@
 import type { UploadQuery, UploadRepository } from '../../core/ports/uploads.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
+import { receiptAsJson, receiptColumns } from './part-columns.ts'
 import { recordColumns, toUploadRecord, type UploadRow } from './row.ts'
 
 // The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
@@ -38,7 +39,7 @@ const findFinal = {
 }
 const findParts = {
   name: 'parts-find',
-  text: `select number, size, etag from upload_parts where upload_id = $1 and lock_token is null order by number`,
+  text: `select ${receiptColumns} from upload_parts where upload_id = $1 and lock_token is null order by number`,
 }
 const findUnlocked = {
   name: 'upload-find-unlocked',
@@ -47,7 +48,7 @@ const findUnlocked = {
 }
 const findWithParts = {
   name: 'upload-find-with-parts',
-  text: `select ${recordColumns}, (select coalesce(jsonb_agg(jsonb_build_object('number', number, 'size', size, 'etag', etag) order by number), '[]')
+  text: `select ${recordColumns}, (select coalesce(jsonb_agg(${receiptAsJson} order by number), '[]')
       from upload_parts where upload_id = s.id and lock_token is null) as parts
     from upload_sessions s where s.id = $1`,
 }

@@ -4,6 +4,7 @@ import { type NamedStatement, namedStatement } from '../named-parameters.ts'
 import type { Database } from '../open.ts'
 import { returnReservation, type Settlement, settlementOf, settleUsage, usageGroup } from '../usage.ts'
 import { makeFile, recordRemoval, trashOrRestoreFile } from './files.ts'
+import { columnsOfPart, partDefinition, receiptColumns, setToExcluded } from './part-columns.ts'
 import { columnsExcept, internalFields, toParameters } from './row.ts'
 
 const saved = columnsExcept([...fixedFields, ...internalFields, 'updatedAt'])
@@ -55,10 +56,10 @@ function saveStatement(ending: Ending, isFinal: boolean, hasParts: boolean): Nam
 
 const changeParts = [
   `added_parts as (
-      insert into upload_parts (upload_id, number, size, etag)
-      select saved.id, part.number, part.size, part.etag
-      from saved, jsonb_to_recordset(:parts::jsonb) as part(number int, size bigint, etag text)
-      on conflict (upload_id, number) do update set size = excluded.size, etag = excluded.etag, lock_token = null, locked_until = null)`,
+      insert into upload_parts (upload_id, ${receiptColumns})
+      select saved.id, ${columnsOfPart}
+      from saved, jsonb_to_recordset(:parts::jsonb) as ${partDefinition}
+      on conflict (upload_id, number) do update set ${setToExcluded}, lock_token = null, locked_until = null)`,
   'removed_parts as (delete from upload_parts using saved where upload_id = saved.id and number = any(:forget::int[]))',
 ]
 

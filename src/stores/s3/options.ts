@@ -28,6 +28,12 @@ export const s3Options = z.object({
     .describe(
       'Whether every body is sent with its MD5 sum, so that the store refuses bytes that were changed in transit: for a store without TLS. It triples the CPU time of a large file',
     ),
+  S3_CRC32: z
+    .stringbool()
+    .prefault('false')
+    .describe(
+      'Whether the CRC-32 of every part and file is computed, which clients can compare with a file on their disk. It adds about a third to the CPU time of a large file',
+    ),
   S3_PUBLIC_URL: z
     .url()
     .optional()

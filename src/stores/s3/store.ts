@@ -17,6 +17,7 @@ import {
   type ObjectInfo,
   type ObjectMetadata,
   type ObjectStore,
+  type WrittenObject,
 } from '../../core/ports/object-store.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import type { StoreWatch } from '../kind.ts'
@@ -29,6 +30,7 @@ import type { S3Options } from './options.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
+import { summed } from './summed-bytes.ts'
 import { createListAccess, unlistedNotice } from './unlisted.ts'
 import { versioningNotices } from './versioning.ts'
 
@@ -128,7 +130,18 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     return false
   }
 
-  async function put(key: string, bytes: Bytes, metadata: ObjectMetadata & { isNew?: boolean }): Promise<ObjectInfo> {
+  /** The bytes as they are sent, and their CRC-32 once they are. */
+  function summedIfWanted(bytes: Bytes): { sent: Bytes; crc32: () => number | null } {
+    if (!options.S3_CRC32) return { sent: bytes, crc32: () => null }
+    const sent = summed(bytes)
+    return { sent, crc32: sent.crc32 }
+  }
+
+  async function put(
+    key: string,
+    bytes: Bytes,
+    metadata: ObjectMetadata & { isNew?: boolean },
+  ): Promise<WrittenObject> {
     const isGuarded = metadata.isNew === true && supportsIfNoneMatch
     const headers = {
       'Content-Type': metadata.contentType,
@@ -137,9 +150,10 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       ...(isGuarded && { 'If-None-Match': '*' }),
       ...(await checksumOf(bytes)),
     }
+    const { sent, crc32 } = summedIfWanted(bytes)
     try {
-      const { etag } = await sender.put(bytes, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
-      return { size: bytes.size, etag }
+      const { etag } = await sender.put(sent, { operation: 'PutObject', key: options.S3_PREFIX + key, headers })
+      return { size: bytes.size, etag, crc32: crc32() }
     } catch (error) {
       if (!(error instanceof S3Error)) throw error
       if (isGuarded && (error.status === 501 || error.code === 'NotImplemented')) {
@@ -149,8 +163,9 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       if (!isGuarded || error.status !== 412) throw toUploadError(error)
       // The existing object is either our own, of an attempt whose answer was lost, or foreign: its bytes decide.
       const head = await headObject(key)
-      if (head?.size === bytes.size && (head.etag === (await md5Of(bytes)) || (await hasSameContent(key, bytes))))
-        return infoOf(head)
+      // The refused attempt may not have read all bytes; the MD5 sum does, so their CRC-32 is known then.
+      if (head?.size === bytes.size && (head.etag === (await md5Of(sent)) || (await hasSameContent(key, bytes))))
+        return { ...infoOf(head), crc32: crc32() }
       throw new ObjectExists('there is another object already', { cause: error })
     }
   }
@@ -243,9 +258,10 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
       const query = `partNumber=${number}&uploadId=${encodeURIComponent(multipartId)}`
       try {
         const headers = await checksumOf(bytes)
+        const { sent, crc32 } = summedIfWanted(bytes)
         const sending = { operation: 'UploadPart', key: options.S3_PREFIX + key, query, headers }
-        const { etag } = await sender.put(bytes, sending)
-        return { number, size: bytes.size, etag }
+        const { etag } = await sender.put(sent, sending)
+        return { number, size: bytes.size, etag, crc32: crc32() }
       } catch (error) {
         if (!(error instanceof S3Error)) throw error
         throw unrecoverable.has(error.code)
@@ -267,7 +283,8 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
         (abortSignal) => client.send(copy, { abortSignal }),
         longestMs,
       )
-      return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag) }
+      // No byte of it passed this server.
+      return { number, size: end - start, etag: unquoted(CopyPartResult?.ETag), crc32: null }
     },
 
     completeMultipart,

@@ -39,7 +39,7 @@ function openPart({ canCache = true, limit = 1000 } = {}) {
   const send = () =>
     part.send(async (bytes) => {
       await waitForTest(bytes)
-      return { number: 1, size: bytes.size, etag: 'etag' }
+      return { number: 1, size: bytes.size, etag: 'etag', crc32: 7 }
     })
   const written = async (count: number) => {
     while (writes.length < count) await new Promise((resolve) => setImmediate(resolve))
@@ -154,7 +154,7 @@ describe('a part', () => {
     ;(await written(1)).resolve()
     await sent
 
-    expect([before, part.receipt]).toEqual([null, { number: 1, size: 3, etag: 'etag' }])
+    expect([before, part.receipt]).toEqual([null, { number: 1, size: 3, etag: 'etag', crc32: 7 }])
   })
 })
 

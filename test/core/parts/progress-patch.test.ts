@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { progressPatch } from '../../../src/core/parts/progress-patch.ts'
 
-const stored = (number: number) => ({ stored: { number, size: 10, etag: 'e' }, tailObjects: [] })
+const stored = (number: number) => ({ stored: { number, size: 10, etag: 'e', crc32: null }, tailObjects: [] })
 const filling = (...sizes: number[]) => ({
   stored: null,
   tailObjects: sizes.map((size, at) => ({ key: `tail-${at}-${size}`, size })),

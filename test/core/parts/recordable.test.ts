@@ -4,7 +4,7 @@ import { recordable } from '../../../src/core/parts/recordable.ts'
 /** Parts in the making: `P` is stored, a number is a tail object of so many bytes, `-` has neither. */
 const drawn = (drawing: string) =>
   drawing.split(' ').map((part, at) => ({
-    stored: part.startsWith('P') ? { number: at + 1, size: 10, etag: `e${at + 1}` } : null,
+    stored: part.startsWith('P') ? { number: at + 1, size: 10, etag: `e${at + 1}`, crc32: at } : null,
     tailObjects: [...part.matchAll(/\d/g)].map(([size]) => ({ key: `${at + 1}/${size}`, size: Number(size) })),
   }))
 

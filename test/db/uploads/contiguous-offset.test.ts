@@ -6,7 +6,7 @@ import { uploadRepository } from '../../../src/db/uploads.ts'
 import { testDatabase } from '../../support/open-engine.ts'
 import { uploadRecord } from '../../support/upload-record.ts'
 
-const part = (number: number, size = 10) => ({ number, size, etag: 'e' })
+const part = (number: number, size = 10) => ({ number, size, etag: 'e', crc32: null })
 const tail = [{ key: 'tail', size: 4 }]
 const parts = (...numbers: number[]) => numbers.map((number) => part(number))
 

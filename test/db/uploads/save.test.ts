@@ -64,7 +64,7 @@ describe('a save', () => {
     const before = await read()
 
     const isSaved = await save(
-      { offset: 10, state: 'cancelled', parts: [{ number: 1, size: 10, etag: 'x' }] },
+      { offset: 10, state: 'cancelled', parts: [{ number: 1, size: 10, etag: 'x', crc32: null }] },
       fence({ token, revision: 0 }),
     )
 
@@ -108,7 +108,12 @@ describe('a save', () => {
 
   it('adds, replaces and removes receipts of parts', async () => {
     const { save, uploads, id } = await openLocked()
-    const part = (number: number, etag: string) => ({ number, size: 10, etag })
+    const part = (number: number, etag: string) => ({
+      number,
+      size: 10,
+      etag,
+      crc32: number === 1 ? null : 0xffff_ffff,
+    })
     await save({ parts: [part(1, 'a'), part(2, 'b'), part(3, 'c')] })
 
     await save({ parts: [part(2, 'new')], forget: [3] })

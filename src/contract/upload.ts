@@ -2,6 +2,8 @@ import { z } from 'zod'
 
 export const uploadState = z.enum(['receiving', 'finishing', 'completed', 'cancelled', 'expired', 'failed'])
 
+const crc32 = z.int().min(0).max(0xffff_ffff).nullable()
+
 /** An upload in the answers to its owner. */
 export const ownUpload = z
   .object({
@@ -19,6 +21,9 @@ export const ownUpload = z
     failure: z.string().nullable().describe('Why a failed upload failed'),
     key: z.string().describe('The key of the object in the store'),
     etag: z.string().nullable().describe('The ETag of the object, without quotes; null until the upload is completed'),
+    crc32: crc32.describe(
+      'The CRC-32 of the file, as zlib and zip compute it; null until every byte is stored, and where the store does not tell that of every part',
+    ),
     objectUrl: z
       .string()
       .nullable()
@@ -34,6 +39,25 @@ export const ownUploads = z.object({
   uploads: z.array(ownUpload),
   next: z.string().nullable().describe('The value of `before` for the next page; null on the last page'),
 })
+
+/** The stored parts of an upload. */
+export const uploadParts = z
+  .object({
+    parts: z.array(
+      z.object({
+        number: z.int().describe('From 1'),
+        offset: z.int().describe('Where the part begins in the file, in bytes'),
+        size: z.int().describe('Bytes'),
+        etag: z.string().describe('The ETag of the part in the store, without quotes'),
+        crc32: crc32.describe(
+          'The CRC-32 of the part, as zlib and zip compute it; null where the store does not tell it',
+        ),
+      }),
+    ),
+  })
+  .describe(
+    'The parts of the file that the store has, by number. Bytes before `offset` of the upload that are in no part yet are stored too. The parts of a completed upload are one object and not listed any more',
+  )
 
 const fingerprint = z.string().min(1).max(1024)
 
@@ -54,6 +78,7 @@ export const formUploads = z.object({ uploads: z.array(ownUpload).describe('The 
 
 export type UploadState = z.output<typeof uploadState>
 export type OwnUpload = z.output<typeof ownUpload>
+export type UploadParts = z.output<typeof uploadParts>
 export type OwnUploads = z.output<typeof ownUploads>
 export type OwnUploadsQuery = z.output<typeof ownUploadsQuery>
 export type SetFingerprint = z.output<typeof setFingerprint>

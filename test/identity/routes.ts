@@ -47,6 +47,7 @@ const jsonApi: Row[] = [
   { route: 'POST /v1/explain', kind: 'me', ok: 200, request: () => ({ url: '/v1/explain', payload: {} }) },
   { route: 'GET /v1/uploads', kind: 'list', ok: 200, request: () => ({ url: '/v1/uploads' }) },
   { route: 'GET /v1/uploads/:id', kind: 'read', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+  { route: 'GET /v1/uploads/:id/parts', kind: 'read', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}/parts` }) },
   {
     route: 'PUT /v1/uploads/:id/fingerprint',
     kind: 'append',

@@ -1,5 +1,12 @@
 import { me } from '../../contract/me.ts'
-import { byUploadId, ownUpload, ownUploads, ownUploadsQuery, setFingerprint } from '../../contract/upload.ts'
+import {
+  byUploadId,
+  ownUpload,
+  ownUploads,
+  ownUploadsQuery,
+  setFingerprint,
+  uploadParts,
+} from '../../contract/upload.ts'
 import { errorAnswers, jsonSchema } from './json-schema.ts'
 
 const noContent = { type: 'null', description: 'Done' }
@@ -22,6 +29,14 @@ export const schemas = {
     summary: 'One of my uploads',
     params: jsonSchema(byUploadId, 'input'),
     response: { 200: jsonSchema(ownUpload, 'output'), ...errorAnswers },
+  },
+  parts: {
+    tags: ['Uploads'],
+    summary: 'The stored parts of one of my uploads',
+    description:
+      'A client that resumes an upload can compare parts with its file before it sends more. With S3 the server computes a CRC-32 only if `S3_CRC32` is set.',
+    params: jsonSchema(byUploadId, 'input'),
+    response: { 200: jsonSchema(uploadParts, 'output'), ...errorAnswers },
   },
   setFingerprint: {
     tags: ['Uploads'],

@@ -8,7 +8,7 @@ import type { Upload } from '../../core/upload.ts'
 import { schemas } from './api-schemas.ts'
 import { sendNoStore } from './no-store.ts'
 import { readPage } from './page.ts'
-import { viewUpload } from './upload-view.ts'
+import { viewParts, viewUpload } from './upload-view.ts'
 
 export interface ApiOptions {
   engine: Engine
@@ -58,6 +58,12 @@ export async function apiPlugin(
     async (request) => {
       return view(await engine.get(request.actor, request.params.id), request)
     },
+  )
+
+  app.get<{ Params: ByUploadId }>(
+    '/uploads/:id/parts',
+    { schema: schemas.parts, config: { actions: ['read'] } },
+    async ({ actor, params }) => viewParts(await engine.listParts(actor, params.id)),
   )
 
   app.put<{ Params: ByUploadId; Body: SetFingerprint }>(

@@ -19,6 +19,7 @@ const rules: Record<string, Rule> = {
   // The schemas of the JSON API, for server, client and pages.
   contract: { from: [], packages: ['zod'] },
   stores: { from: ['core'], packages: ['node:', 'zod', '@aws-sdk/', 'aws4'] },
+  scanners: { from: ['core'], packages: ['node:'] },
   media: { from: ['core'], packages: ['node:', 'file-type'] },
   http: { from: ['core', 'contract'], packages: ['node:', ...framework, 'jose', 'pino', 'structured-headers'] },
   telemetry: { from: ['core'], packages: ['node:', ...framework, 'prom-client', '@opentelemetry/'] },
@@ -39,6 +40,7 @@ const rules: Record<string, Rule> = {
       'contract',
       'http',
       'policies',
+      'scanners',
       'db/open.ts',
       'db/statement.ts',
       'db/in-progress.ts',
@@ -61,6 +63,7 @@ const rules: Record<string, Rule> = {
       'core/size.ts',
       'core/units.ts',
       'http/identity/issuer.ts',
+      'scanners/address.ts',
     ],
     packages: ['node:', 'zod'],
   },

@@ -47,15 +47,17 @@ export async function settleAll({ pool, databaseUrl, store }: Environment, model
   })
   const outbox = createOutbox(database, [(event) => void delivered.push(event)], onError)
 
-  // Makes interrupted completions due, open uploads expired, the leases of dead servers free, and undelivered events due.
+  // Makes interrupted completions and deletions due, open uploads expired, the leases of dead servers free, and undelivered events due.
   await pool.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)
   await pool.query(`update upload_sessions set expires_at = now() - interval '1 second' where state = 'receiving'`)
   await pool.query(`update upload_sessions set lease_until = now() - interval '1 second' where lease_until is not null`)
+  const makeDeletionsDue = `update upload_sessions set delete_due_at = now() - interval '1 second' where delete_due_at is not null`
+  await pool.query(makeDeletionsDue)
   await pool.query(`update upload_events set next_attempt_at = now()`)
   await finishUploads(engine, uploads)
   for (let round = 0; round < 5; round += 1) {
-    const { expired, cleaned } = await sweep(engine, uploads, new Date())
-    if (expired + cleaned === 0) break
+    const { expired, cleaned, deleted } = await sweep(engine, uploads, new Date())
+    if (expired + cleaned + deleted === 0) break
   }
   await outbox.deliver()
   await engine.drained()

@@ -4,6 +4,7 @@ import { type ActiveBody, drainBodies } from './body/active-bodies.ts'
 import { createBandwidth } from './body/bandwidth.ts'
 import { createBodyGate } from './body/body-gate.ts'
 import { create } from './create/create.ts'
+import { createWithBody } from './create/create-with-body.ts'
 import { markAnswerLost } from './create/lost-creations.ts'
 import { setFingerprint } from './create/set-fingerprint.ts'
 import type { RunningEngine } from './engine.ts'
@@ -37,6 +38,7 @@ export function createEngine(options: EngineOptions): RunningEngine {
   return {
     limits: verb(limits),
     create: verb(create),
+    createWithBody: verb(createWithBody),
     markAnswerLost: verb(markAnswerLost),
     append: verb(append),
     uploadPart: verb(uploadPart),

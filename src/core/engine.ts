@@ -10,7 +10,7 @@ import type {
   UploadedPart,
 } from './receive/requests.ts'
 import type { CancelOptions } from './transitions/cancel.ts'
-import type { Actor, CreateUpload, Upload } from './upload.ts'
+import type { Actor, CreateUpload, SentUpload, Upload } from './upload.ts'
 
 export type { Limits } from './read/limits.ts'
 export type {
@@ -30,7 +30,20 @@ export type {
 export interface Engine {
   limits(actor: Actor): Limits
   /** @throws UploadError from the rules: ROLE_NOT_ALLOWED, FILE_TOO_LARGE, TYPE_NOT_ALLOWED, CATEGORY_NOT_ALLOWED, INVALID_METADATA */
-  create(actor: Actor, creation: CreateUpload): Promise<CreatedUpload>
+  create(actor: Actor, creation: CreateUpload): Promise<Upload>
+  /**
+   * Creates an upload and appends the body that comes with the request. The lease of the upload is held from its creation on, so no other
+   * request is told an offset that this body then changes. `receive` is called once, when the upload exists; what it throws ends the request, and the upload stays.
+   * A whole body that an earlier, equal creation brought as well is the upload of that one, which is returned instead of a second file.
+   * `sender`: who sends the body, where that is not the owner.
+   * @throws UploadError as `create` and `append`
+   */
+  createWithBody(
+    owner: Actor,
+    creation: CreateUpload & Partial<SentUpload>,
+    receive: (created: CreatedUpload) => AppendRequest | Promise<AppendRequest>,
+    sender?: Actor,
+  ): Promise<Upload>
   /**
    * Says that the client may not have received the answer to a creation or a cancellation. If its owner sends an equal creation within the hour and its body
    * has the same bytes, it is this upload, if that has completed; if it has not, and the quota has no room because of it, it is replaced.
@@ -41,8 +54,7 @@ export interface Engine {
   markAnswerLost(id: string, offset: number | null): void
   /**
    * Appends the body until it ends, breaks, or fills the length. The bytes that arrived are durable and recorded when this returns
-   * or throws, except under a digest. The upload returned is `completed` only when the object is there. A whole body that one of
-   * `request.repeats` was made of is that upload, which is returned instead of a second file.
+   * or throws, except under a digest. The upload returned is `completed` only when the object is there.
    * @throws UploadError OFFSET_MISMATCH (facts.offset), UPLOAD_COMPLETED, UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST, FILE_TOO_LARGE,
    * LENGTH_MISMATCH, CHECKSUM_MISMATCH, UPLOAD_LOCKED, STORE_UNAVAILABLE, DATABASE_ERROR, BODY_TIMEOUT
    */

@@ -2,7 +2,7 @@
  * The lease of an upload: its lock, and the row that the lock protects. Everything that a lock holder writes goes through it.
  */
 import { OrphanLedger } from './orphan-ledger.ts'
-import type { Lock, LockedUpload, Locker } from './ports/locks.ts'
+import type { InitialLock, Lock, LockedUpload, Locker } from './ports/locks.ts'
 import type { UploadPatch, UploadRepository } from './ports/uploads.ts'
 import { hasEnded, type UnmeasuredUpload, type UploadRecord } from './upload.ts'
 
@@ -30,6 +30,12 @@ export interface Lease extends Pick<Lock, 'signal' | 'confirm'> {
 export interface Leases extends Pick<Locker, 'readReleased' | 'waitForRelease'> {
   /** Runs `work` with the lease of upload `id`: as `Locker.withLock`. */
   withLease<T>(id: string, check: (upload: UnmeasuredUpload) => void, work: (lease: Lease) => Promise<T>): Promise<T>
+  /** The same with the lease of an upload whose row `insert` makes, together with its lock: as `Locker.withNewLock`. */
+  withNewLease<T>(
+    id: string,
+    insert: (lock: InitialLock) => Promise<UploadRecord>,
+    work: (lease: Lease) => Promise<T>,
+  ): Promise<T>
 }
 
 /** What leases write to, and where errors go that no request waits for. */
@@ -40,16 +46,19 @@ export interface LeaseParts {
 
 /** The leases of uploads under the locks of `locker`. */
 export function createLeases(locker: Locker, parts: LeaseParts): Leases {
+  const under =
+    <T>(work: (lease: Lease) => Promise<T>) =>
+    async (lock: Lock, locked: LockedUpload): Promise<T> => {
+      const lease = new HeldLease(lock, locked, parts)
+      try {
+        return await work(lease)
+      } finally {
+        await lease.end()
+      }
+    }
   return {
-    withLease: (id, check, work) =>
-      locker.withLock(id, check, async (lock, locked) => {
-        const lease = new HeldLease(lock, locked, parts)
-        try {
-          return await work(lease)
-        } finally {
-          await lease.end()
-        }
-      }),
+    withLease: (id, check, work) => locker.withLock(id, check, under(work)),
+    withNewLease: (id, insert, work) => locker.withNewLock(id, insert, under(work)),
     readReleased: locker.readReleased,
     waitForRelease: locker.waitForRelease,
   }

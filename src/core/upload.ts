@@ -231,8 +231,6 @@ interface CreationFields {
   ending?: 'at-size' | 'later' | undefined
   /** Digests of the whole file: those it must have, and those to be returned. */
   digests?: Pick<FileDigests, 'expected' | 'wanted'> | null | undefined
-  /** Whether the request brings a body: then it may be the repetition of one that brought the whole file. */
-  withBody?: boolean | undefined
   /** Bytes of the first body, if known, so that parts can be as long as the client's bodies. */
   firstChunkSize?: number | undefined
 }

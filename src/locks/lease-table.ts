@@ -1,4 +1,4 @@
-import type { LockedUpload } from '../core/ports/locks.ts'
+import type { InitialLock, LockedUpload } from '../core/ports/locks.ts'
 import type { UnmeasuredUpload, UploadRecord } from '../core/upload.ts'
 
 /** A lease: the upload, and the token of its holder. */
@@ -29,6 +29,11 @@ export interface LeaseTable {
    * on the row takes no save with an older token. Acquiring with the token that has the lease succeeds again.
    */
   acquire(lease: HeldLease, leaseMs: number): Promise<(LockedUpload & { isTakeover: boolean }) | null>
+  /**
+   * The same for an upload whose row `insert` makes: the lease is held from the moment at which the row is there. Without a row, because
+   * `insert` failed, there is no lease.
+   */
+  acquireNew<T>(lease: HeldLease, leaseMs: number, insert: (lock: InitialLock) => Promise<T>): Promise<T>
   /** The upload without its offset, and the token of its last lease. `null`: there is no such upload. */
   find(id: string): Promise<FoundLease<UnmeasuredUpload> | null>
   /** The same with the offset. */

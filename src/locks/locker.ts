@@ -8,7 +8,7 @@
  * saves what it has and releases. The lease of a holder that died expires.
  */
 import { errors } from '../core/errors/errors.ts'
-import type { Lock, LockedUpload, Locker } from '../core/ports/locks.ts'
+import type { InitialLock, Lock, LockedUpload, Locker } from '../core/ports/locks.ts'
 import type { UnmeasuredUpload, UploadRecord } from '../core/upload.ts'
 import { HeldLock } from './held-lock.ts'
 import type { FoundLease, LeaseTable } from './lease-table.ts'
@@ -25,6 +25,7 @@ export interface LockerOptions {
 }
 
 type Check = (upload: UnmeasuredUpload) => void
+type Work<T> = (lock: Lock, locked: LockedUpload) => Promise<T>
 
 /** The locker over `table`. */
 export async function createLocker(
@@ -53,17 +54,35 @@ export async function createLocker(
     }
   }
 
-  async function withLock<T>(
-    id: string,
-    check: Check,
-    work: (lock: Lock, locked: LockedUpload) => Promise<T>,
-  ): Promise<T> {
-    const lock = new HeldLock(id, (one) => renew([one]))
+  const newLock = (id: string) => new HeldLock(id, (one) => renew([one]))
+
+  async function withLock<T>(id: string, check: Check, work: Work<T>): Promise<T> {
+    const lock = newLock(id)
     const locked = await waiting.during(lock, () => acquire(lock, check))
+    return hold(lock, async () => {
+      check(locked.upload)
+      return work(lock, locked)
+    })
+  }
+
+  async function withNewLock<T>(
+    id: string,
+    insert: (lock: InitialLock) => Promise<UploadRecord>,
+    work: Work<T>,
+  ): Promise<T> {
+    const lock = newLock(id)
+    const validUntil = performance.now() + leaseMs
+    const upload = await table.acquireNew(lock, leaseMs, insert)
+    lock.markValid(validUntil)
+    return hold(lock, () => work(lock, { upload, revision: 0 }))
+  }
+
+  /** Runs `work` with a lock that was acquired, renews it meanwhile, and releases it. */
+  async function hold<T>(lock: HeldLock, work: () => Promise<T>): Promise<T> {
+    const { id } = lock
     held.set(id, lock)
     try {
-      check(locked.upload)
-      return await work(lock, locked)
+      return await work()
     } finally {
       await release(lock)
       if (held.get(id) === lock) held.delete(id)
@@ -136,6 +155,7 @@ export async function createLocker(
 
   return {
     withLock,
+    withNewLock,
     waitForRelease: (id, check) => whenReleased(id, check, table.find),
     readReleased: (id, check) => whenReleased(id, check, table.read),
     held: () => held.size,

@@ -30,6 +30,15 @@ export function memoryLeases(uploads: ClaimableUploads): LeaseTable {
       if (!locked) leases.delete(id)
       return locked && { ...locked, isTakeover: before !== undefined && before.token !== token }
     },
+    async acquireNew({ id, token }, ms, insert) {
+      leases.set(id, { token, until: performance.now() + ms })
+      try {
+        return await insert({ token, holder: 'this process', ms })
+      } catch (error) {
+        leases.delete(id)
+        throw error
+      }
+    },
     find,
     read: find,
     async renew(held, leaseMs) {

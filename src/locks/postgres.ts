@@ -8,9 +8,11 @@ const channel = 'landfall_lease'
 
 /** Leases in the rows of the uploads, so that one statement takes the lease and reads the row; messages are NOTIFY. */
 export function postgresLeases(database: Database): LeaseTable {
-  const rows = leaseRows(database, randomUUID())
+  const holder = randomUUID()
+  const rows = leaseRows(database, holder)
   return {
     ...rows,
+    acquireNew: ({ token }, ms, insert) => insert({ token, holder, ms }),
     release: async (lease, isReleasedInRow) => (isReleasedInRow ? undefined : rows.release(lease)),
     async send({ verb, id }) {
       await database.query(notify, [channel, `${verb} ${id}`])

@@ -3,7 +3,7 @@
  */
 import { isUploadError } from '../core/errors/error.ts'
 import { isServersOwn } from '../core/pairing/marker.ts'
-import type { Locker } from '../core/ports/locks.ts'
+import type { Lock, LockedUpload, Locker } from '../core/ports/locks.ts'
 import { NoSuchKey, NoSuchUpload, ObjectExists, type ObjectStore } from '../core/ports/object-store.ts'
 import type { UploadRepository } from '../core/ports/uploads.ts'
 import { allTails, uploadIdOfTail } from '../core/tail-keys.ts'
@@ -70,9 +70,9 @@ export function watchUploads(uploads: UploadRepository, metrics: Metrics, tracer
   return {
     ...uploads,
     async insert(upload, ...more) {
-      const repeated = await uploads.insert(upload, ...more)
+      const inserted = await uploads.insert(upload, ...more)
       metrics.created.inc({ role: upload.role })
-      return repeated
+      return inserted
     },
     async save(upload, fence, patch) {
       const isSaved = await uploads.save(upload, fence, patch)
@@ -86,17 +86,20 @@ export function watchUploads(uploads: UploadRepository, metrics: Metrics, tracer
 
 /** Tells the tracer which request holds the lock of which upload. */
 export function watchLocker(locker: Locker, tracer: Tracer): Locker {
+  const inSpan =
+    <T>(work: (lock: Lock, locked: LockedUpload) => Promise<T>) =>
+    async (lock: Lock, locked: LockedUpload): Promise<T> => {
+      const span = tracer.withSpan([locked.upload.id, locked.upload.key])
+      try {
+        return await work(lock, locked)
+      } finally {
+        span.release()
+      }
+    }
   return {
     ...locker,
-    withLock: (id, check, work) =>
-      locker.withLock(id, check, async (lock, locked) => {
-        const span = tracer.withSpan([id, locked.upload.key])
-        try {
-          return await work(lock, locked)
-        } finally {
-          span.release()
-        }
-      }),
+    withLock: (id, check, work) => locker.withLock(id, check, inSpan(work)),
+    withNewLock: (id, insert, work) => locker.withNewLock(id, insert, inSpan(work)),
   }
 }
 

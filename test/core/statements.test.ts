@@ -7,6 +7,14 @@ import { ada, bodyOf, openEngine } from '../support/open-engine.ts'
 const create = (engine: RunningEngine, size: number) =>
   engine.create(ada, { size, filename: 'notes.txt', contentType: 'text/plain' })
 
+const createWithBody = (engine: RunningEngine, size: number, bytes: number) =>
+  engine.createWithBody(ada, { size, filename: 'notes.txt', contentType: 'text/plain' }, () => ({
+    offset: 0,
+    body: bodyOf(randomBytes(bytes)),
+    bodySize: bytes,
+    ending: 'at-size',
+  }))
+
 const append = (engine: RunningEngine, id: string, offset: number, bytes: number) =>
   engine.append(ada, id, { offset, body: bodyOf(randomBytes(bytes)), bodySize: bytes, ending: 'at-size' })
 
@@ -22,6 +30,16 @@ const requests: [string, (engine: RunningEngine) => Promise<() => Promise<unknow
       return () => append(engine, id, 0, 33)
     },
     ['lease-acquire', 'upload-save-parts'],
+  ],
+  [
+    'a creation with a whole file of one part',
+    async (engine) => () => createWithBody(engine, 7, 7),
+    ['upload-insert', 'upload-save-complete'],
+  ],
+  [
+    'a creation with the first bytes of a file',
+    async (engine) => () => createWithBody(engine, 100, 33),
+    ['upload-insert', 'upload-save-parts'],
   ],
   [
     'a file of one part',

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventOf } from '../../src/core/events.ts'
-import type { Lock, Locker } from '../../src/core/ports/locks.ts'
+import type { InitialLock, Lock, Locker } from '../../src/core/ports/locks.ts'
 import type { UploadRepository } from '../../src/core/ports/uploads.ts'
+import type { UploadRecord } from '../../src/core/upload.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import type { LeaseTable } from '../../src/locks/lease-table.ts'
 import { createLocker, type LockerOptions } from '../../src/locks/locker.ts'
@@ -19,6 +20,7 @@ interface Kind {
   table(): LeaseTable
   uploads: Pick<UploadRepository, 'find' | 'save'>
   createUpload(): Promise<string>
+  insert(upload: UploadRecord, lock: InitialLock): Promise<unknown>
 }
 
 /** How each kind is opened. A new kind is a line here. */
@@ -31,12 +33,22 @@ const kinds: Record<string, () => Promise<Kind>> = {
       await uploads.insert(upload, eventOf('upload.created', upload))
       return upload.id
     }
-    return { table: () => postgresLeases(database), uploads, createUpload }
+    return {
+      table: () => postgresLeases(database),
+      uploads,
+      createUpload,
+      insert: (upload, lock) => uploads.insert(upload, undefined, undefined, undefined, lock),
+    }
   },
   async memory() {
     const uploads = memoryUploads()
     const table = memoryLeases(uploads)
-    return { table: () => table, uploads, createUpload: async () => uploads.create() }
+    return {
+      table: () => table,
+      uploads,
+      createUpload: async () => uploads.create(),
+      insert: async (upload, lock) => uploads.insert(upload, lock),
+    }
   },
 }
 
@@ -298,6 +310,67 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
     expect(reported.offset).toBe(0)
     expect(await appending).toBe(true)
     await a.close()
+  })
+
+  it('is held by the creation of its upload from the first moment', async () => {
+    const { node, insert, uploads } = await world()
+    const [a, b] = [await node(), await node({ waitMs: 0 })]
+    const upload = uploadRecord()
+    const tryElsewhere = () => b.withLock(upload.id, allowAll, async () => {})
+    /** What another node was told as soon as the row was there, and before the work began. */
+    let refusal: unknown = null
+
+    await a.withNewLock(
+      upload.id,
+      async (lock) => {
+        await insert(upload, lock)
+        refusal = await tryElsewhere().catch((error: unknown) => error)
+        return upload
+      },
+      (lock, locked) => uploads.save(locked.upload, { token: lock.token, revision: locked.revision }, { offset: 7 }),
+    )
+
+    expect(refusal).toMatchObject({ code: 'UPLOAD_LOCKED' })
+    expect(await uploads.find(upload.id)).toMatchObject({ offset: 7 })
+    expect(a.held()).toBe(0)
+    await tryElsewhere()
+  })
+
+  it('is released by a creation that another node asks for the upload', async () => {
+    const { node, insert, uploads } = await world()
+    const [a, b] = [await node(), await node()]
+    const upload = uploadRecord()
+    const created = Promise.withResolvers<void>()
+    const creating = a.withNewLock(
+      upload.id,
+      async (lock) => {
+        await insert(upload, lock)
+        return upload
+      },
+      async (lock, locked) => {
+        created.resolve()
+        await untilAsked(lock)
+        await uploads.save(locked.upload, { token: lock.token, revision: locked.revision }, { offset: 7 })
+      },
+    )
+    await created.promise
+
+    expect(await b.readReleased(upload.id, allowAll)).toMatchObject({ offset: 7 })
+    await creating
+  })
+
+  it('is not held for an upload whose creation failed', async () => {
+    const { node } = await world()
+    const a = await node()
+    const id = randomUUID()
+    const work = vi.fn(async () => {})
+
+    const creating = a.withNewLock(id, () => Promise.reject(new Error('no room')), work)
+
+    await expect(creating).rejects.toThrow('no room')
+    expect(work).not.toHaveBeenCalled()
+    expect(a.held()).toBe(0)
+    await expect(a.withLock(id, allowAll, async () => {})).rejects.toMatchObject({ code: 'UPLOAD_NOT_FOUND' })
   })
 
   it('is released before its locker closes', async () => {

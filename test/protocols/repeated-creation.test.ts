@@ -201,6 +201,20 @@ it('an empty file that is created again after a lost answer is stored once', asy
   expect(await statesOf(actor)).toEqual(['cancelled', 'completed'])
 })
 
+it('an empty file that is created again is the earlier one where the quota has no room for another', async () => {
+  const { actor, port, headers } = await serve({ POLICIES: JSON.stringify({ creator: { totalFiles: 1 } }) })
+  const { headers: all, ...request } = tusPost({ 'upload-length': 0 })(Buffer.alloc(0))
+  const { 'content-type': _, ...withoutBody } = all
+  const first = await send(port, headers, { ...request, headers: withoutBody }, 'lost')
+  await untilAnswerLost(actor)
+
+  const second = await sendAgain(port, headers, { ...request, headers: withoutBody })
+
+  expect(second.status).toBe(201)
+  expect(first).toContain(String(second.headers['location']))
+  expect(await statesOf(actor)).toEqual(['completed'])
+})
+
 it('the same file of another user is stored as well', async () => {
   const { app, actor, port, headers } = await serve()
   const request = tusPost({ 'upload-length': size })(bytes)

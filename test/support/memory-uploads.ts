@@ -1,3 +1,4 @@
+import type { InitialLock } from '../../src/core/ports/locks.ts'
 import type { UploadPatch, UploadRepository } from '../../src/core/ports/uploads.ts'
 import type { UploadRecord } from '../../src/core/upload.ts'
 import type { ClaimableUploads } from '../../src/locks/memory.ts'
@@ -9,6 +10,8 @@ type Kept = Pick<UploadRepository, 'find' | 'findUnlocked' | 'save' | 'markNeeds
 export interface MemoryUploads extends Kept, ClaimableUploads {
   readonly calls: [call: string, patch?: UploadPatch][]
   create(more?: Partial<UploadRecord>): string
+  /** Inserts a row that has its lock from the start. */
+  insert(upload: UploadRecord, lock: InitialLock): void
 }
 
 export function memoryUploads(): MemoryUploads {
@@ -20,6 +23,9 @@ export function memoryUploads(): MemoryUploads {
       const upload = uploadRecord(more)
       rows.set(upload.id, { upload, revision: 0, token: null })
       return upload.id
+    },
+    insert(upload, { token }) {
+      rows.set(upload.id, { upload, revision: 0, token })
     },
     async claim(id, token) {
       const row = rows.get(id)

@@ -7,10 +7,12 @@
 import { ownerOfActor } from '../access/access.ts'
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
+import type { InitialLock } from '../ports/locks.ts'
 import type { CreationKey } from '../ports/uploads.ts'
 import type { Repeat } from '../receive/requests.ts'
 import { replaceUpload } from '../transitions/end.ts'
 import type { Actor, CreateUpload, UploadRecord } from '../upload.ts'
+import { type InsertedUpload, insertUpload, type PreparedUpload } from './insert-upload.ts'
 
 /** Records, beside the answer, that the answer to a creation may have been lost: see `Engine.markAnswerLost`. */
 export function markAnswerLost(
@@ -28,27 +30,34 @@ export async function lostAnswersMarked({ markingLost }: EngineContext): Promise
   await Promise.allSettled(markingLost)
 }
 
-/** Ends the upload that an equal creation made and whose answer was lost, if the quota refused this creation. True: there is room now. */
-export async function replaceLostCreation(
+/**
+ * As `insertUpload`. Where the quota has no room, it ends the upload that an equal creation made and whose answer was lost, if there is one,
+ * and takes its place.
+ */
+export async function insertInPlaceOfLost(
   context: EngineContext,
   actor: Actor,
   creation: CreateUpload,
-  error: unknown,
-): Promise<boolean> {
-  if (!isQuotaError(error)) return false
-  const lost = await context.uploads.findLostCreation(creationKey(actor, creation))
-  if (lost) await replaceUpload(context, lost.id, lost.offset, actor)
-  return lost !== null
+  prepared: PreparedUpload,
+  lock?: InitialLock,
+): Promise<InsertedUpload> {
+  const insert = () => insertUpload(context, actor, prepared, lock)
+  return insert().catch(async (error: unknown) => {
+    const lost = isQuotaError(error) ? await context.uploads.findLostCreation(creationKey(actor, creation)) : null
+    if (!lost) throw error
+    await replaceUpload(context, lost.id, lost.offset, actor)
+    return insert()
+  })
 }
 
-/** The uploads that this creation may repeat, if the quota has no room for another; `null`: none, or the error is not the quota's. */
+/** The uploads that the body of this creation may repeat, if the quota has no room for another; `null`: none, or the error is not the quota's. */
 export async function findRepetition(
   { uploads }: EngineContext,
   actor: Actor,
   creation: CreateUpload,
   error: unknown,
 ): Promise<{ upload: UploadRecord; repeats: Repeat } | null> {
-  if (!isQuotaError(error) || !(creation.withBody || creation.size === 0)) return null
+  if (!isQuotaError(error)) return null
   const ids = await uploads.findRepeated(creationKey(actor, creation))
   const upload = ids[0] === undefined ? null : await uploads.find(ids[0])
   return upload && { upload, repeats: { ids, creationError: error } }

@@ -20,6 +20,7 @@ export async function complete(
   id: string,
   listed?: ListedPart[],
 ): Promise<Upload> {
+  const { leases, authorization } = context
   const record = await findUpload(context, actor, id, 'complete')
   assertActive(record, context.now())
   if (isAwaitingPartials(record)) {
@@ -28,7 +29,12 @@ export async function complete(
     return upload
   }
   if (record.state === 'receiving')
-    return recordThenFinish(context, actor, id, 'complete', (lease) => closeForBytes(context, actor, lease, listed))
+    return recordThenFinish(context, actor, {
+      id,
+      action: 'complete',
+      withLease: (work) => leases.withLease(id, authorization.ownerCheck(actor, 'complete'), work),
+      record: (lease) => closeForBytes(context, actor, lease, listed),
+    })
   return record.state === 'completed' || isConcatenated(record) ? toUpload(record) : awaitCompletion(context, id, actor)
 }
 

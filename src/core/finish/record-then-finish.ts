@@ -14,8 +14,17 @@ export interface Recorded {
   parts: StoredPart[] | null
 }
 
+/** What is done under the lease of an upload. */
+export interface Recording {
+  id: string
+  action: Action
+  /** Runs its argument with the lease. */
+  withLease(work: (lease: Lease) => Promise<UploadRecord>): Promise<UploadRecord>
+  record(lease: Lease): Promise<Recorded>
+}
+
 /**
- * Runs `record` under the lease of upload `id`. When it leaves the upload `finishing`, the same lease finishes it, and the answer waits as
+ * Runs `record` under the lease of the upload. When it leaves the upload `finishing`, the same lease finishes it, and the answer waits as
  * in `awaitCompletion`. When it has released the lease, because another request waits for it, the upload is finished in turn: that request
  * can then ask for the upload while the store makes the object.
  * @param onRecorded called once, when nothing more is recorded, also when `record` fails
@@ -24,14 +33,11 @@ export interface Recorded {
 export async function recordThenFinish(
   context: EngineContext,
   actor: Actor,
-  id: string,
-  action: Action,
-  record: (lease: Lease) => Promise<Recorded>,
+  { id, action, withLease, record }: Recording,
   onRecorded: () => void = () => {},
 ): Promise<Upload> {
-  const { leases, authorization, background } = context
   const recorded = Promise.withResolvers<'recorded'>()
-  const working = leases.withLease(id, authorization.ownerCheck(actor, action), async (lease) => {
+  const working = withLease(async (lease) => {
     const { upload, parts } = await record(lease)
     if (upload.state !== 'finishing' || lease.isReleased) return upload
     recorded.resolve('recorded')
@@ -43,6 +49,6 @@ export async function recordThenFinish(
   if (upload === 'recorded') return awaitFinish(context, id, working)
   if (upload.state === 'finishing') return awaitCompletion(context, upload.id, actor, action)
   if (upload.state === 'completed')
-    background.runDetached(cleanUpAfter(context, upload), { uploadId: id, what: 'cleaning up' })
+    context.background.runDetached(cleanUpAfter(context, upload), { uploadId: id, what: 'cleaning up' })
   return toUpload(upload)
 }

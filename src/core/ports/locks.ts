@@ -29,6 +29,15 @@ export interface LockedUpload {
   revision: number
 }
 
+/** What the statement that inserts the row of an upload writes into it, so that its lock is held from the start. */
+export interface InitialLock {
+  token: string
+  /** The name of the node that holds it. */
+  holder: string
+  /** Milliseconds until it expires, unless renewed. */
+  ms: number
+}
+
 /** Gives locks, to one holder at a time on all nodes. */
 export interface Locker {
   /**
@@ -39,6 +48,16 @@ export interface Locker {
   withLock<T>(
     id: string,
     check: (upload: UnmeasuredUpload) => void,
+    work: (lock: Lock, locked: LockedUpload) => Promise<T>,
+  ): Promise<T>
+  /**
+   * The same for upload `id`, whose row does not exist yet: `insert` writes it together with the lock, in one statement, so no other
+   * request can get the lock before. It returns the row as it was written.
+   * @throws what `insert` throws: then there is no lock, and `work` does not run
+   */
+  withNewLock<T>(
+    id: string,
+    insert: (lock: InitialLock) => Promise<UploadRecord>,
     work: (lock: Lock, locked: LockedUpload) => Promise<T>,
   ): Promise<T>
   /**

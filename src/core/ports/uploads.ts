@@ -3,6 +3,7 @@ import type { NewContentState } from '../content.ts'
 import type { Event } from '../events.ts'
 import type { Quota } from '../policy/quota.ts'
 import type { Actor, StoredPart, UploadFields, UploadRecord, UploadState } from '../upload.ts'
+import type { InitialLock } from './locks.ts'
 
 /** What a creation fixes; no save changes it. */
 export const fixedFields = [
@@ -72,6 +73,14 @@ export type PartLockAnswer = 'mine' | 'taken' | 'closed' | StoredPart
 /** What the audit log keeps of the actor, beside the owner. */
 export type ActorRef = Pick<Actor, 'client' | 'keyId'>
 
+/** What a row says as it was inserted, and what is known with it. */
+export interface Inserted {
+  /** The largest size that the row allows: of an upload of unknown length at most what the quota had left. */
+  maxSize: number
+  /** What `findRepeated` would find for the creation, found in the same statement. */
+  repeated: string[]
+}
+
 /** What a creation says, by which an equal one is recognized. */
 export type CreationKey = Owner &
   Pick<UploadRecord, 'kind' | 'isPartial' | 'role' | 'filename' | 'size' | 'metadata' | 'fingerprint' | 'agent'>
@@ -83,10 +92,16 @@ export interface UploadRepository {
   /**
    * Inserts the row and reserves its owner's quota for it, both or neither: however many creations arrive at once, `quota` holds.
    * An upload of unknown length is given the quota that is left, at most `maxSize`, and held to it. Not given: no limits. The audit log
-   * is written in the same transaction, with `by`. Returns what `findRepeated` would find for it, found in the same statement.
+   * is written in the same transaction, with `by`, and so is `lock`; not given: the upload is not locked.
    * @throws UploadError QUOTA_EXCEEDED, RATE_LIMITED, UPLOAD_LOCKED when another final upload of the same partial ones was just created
    */
-  insert(upload: UploadRecord, event: Event | undefined, quota?: Quota, by?: ActorRef): Promise<string[]>
+  insert(
+    upload: UploadRecord,
+    event: Event | undefined,
+    quota?: Quota,
+    by?: ActorRef,
+    lock?: InitialLock,
+  ): Promise<Inserted>
   /**
    * Saves what a lock holder changes, in one statement: the row, its parts, its event, its owner's usage, the audit entry, and the file: the
    * end of a completed upload trashes its node, a restoration brings it back, and without its `deleteDueAt` the content is gone. All or none.

@@ -19,12 +19,13 @@ import { openPartWriter } from './open-writer.ts'
 import { type BodyResult, readIncoming } from './read-body.ts'
 import { countRefusedBytes } from './repeated-bytes.ts'
 import { findRepeated, hashOfBody } from './repeated-creation.ts'
-import type { AppendRequest, Digest } from './requests.ts'
+import type { AppendRequest, Digest, Repeat } from './requests.ts'
 
 /**
  * Appends one body to the upload whose lease is held: checks what the request claims, reads until the body ends however it
  * does, and leaves everything recorded that may be kept. The upload returned is `finishing` when the last part is stored and
- * the store has still to make the object; the lease may be released then. It is another upload when that one was made of the same body before.
+ * the store has still to make the object; the lease may be released then. It is another upload, one of `repeats`, when that one was made
+ * of the same body before.
  * @throws UploadError see `Engine.append`; NoSuchUpload when the store does not know the multipart upload
  */
 export async function appendUnderLease(
@@ -32,6 +33,7 @@ export async function appendUnderLease(
   by: Actor,
   lease: Lease,
   request: AppendRequest,
+  repeats: Repeat | null,
   slot: BodySlot,
 ): Promise<Recorded> {
   const { upload } = lease
@@ -63,7 +65,7 @@ export async function appendUnderLease(
   })
   // A file in one body is digested while it arrives; a file in several bodies is read again when it is whole.
   const fileHash = upload.digests && offset === 0 ? hashFile(upload.digests) : null
-  const bodyHash = request.repeats && offset === 0 ? hashOfBody() : null
+  const repetition = repeats && offset === 0 ? { ids: repeats.ids, hash: hashOfBody() } : null
   const result = await readIncoming(context, upload, {
     stream: request.body,
     limit,
@@ -73,13 +75,13 @@ export async function appendUnderLease(
     take(bytes) {
       request.digest?.update(bytes)
       fileHash?.update(bytes)
-      bodyHash?.update(bytes)
+      repetition?.hash.update(bytes)
       return writer.take(bytes)
     },
   })
   context.observer.onBody(result.end, writer.position - request.offset)
   try {
-    return await conclude(context, by, lease, request, { ...result, size, isNewLength, writer, fileHash, bodyHash })
+    return await conclude(context, by, lease, request, { ...result, size, isNewLength, writer, fileHash, repetition })
   } catch (error) {
     countRefusedBytes(context, upload, writer.position - upload.offset, error)
     throw error
@@ -94,8 +96,14 @@ interface ReceivedBody extends BodyResult {
   writer: BodyWriter
   /** Has digested the file from its first byte; `null`: not asked for, or the file began in another body. */
   fileHash: FileHash | null
-  /** The same, where the file may be the repetition of another upload. */
-  bodyHash: Hash | null
+  /** `null`: the file is no repetition of another upload. */
+  repetition: Repetition | null
+}
+
+/** Earlier uploads that the body may have made, and its hash from the first byte. */
+interface Repetition {
+  ids: string[]
+  hash: Hash
 }
 
 /** Keeps the bytes that count, and completes the upload when they are the last ones. */
@@ -104,7 +112,7 @@ async function conclude(
   by: Actor,
   lease: Lease,
   request: AppendRequest,
-  { end: readEnd, cancelledBy, size, isNewLength, writer, fileHash, bodyHash }: ReceivedBody,
+  { end: readEnd, cancelledBy, size, isNewLength, writer, fileHash, repetition }: ReceivedBody,
 ): Promise<Recorded> {
   const { upload } = lease
   // A body that is longer than the file is not the file: acknowledged bytes stay, and the others of this body do not count, so that the
@@ -124,7 +132,7 @@ async function conclude(
       await writer.flush()
       throw error
     })
-    const earlier = bodyHash && (await findEarlier(context, by, lease, request, writer, bodyHash))
+    const earlier = repetition && (await findEarlier(context, by, lease, repetition, writer))
     return earlier ? { upload: earlier, parts: null } : closeWriter(context, by, lease, writer, fileHash)
   }
   await writer.flush()
@@ -169,17 +177,16 @@ async function findEarlier(
   context: EngineContext,
   by: Actor,
   lease: Lease,
-  { repeats }: AppendRequest,
+  { ids, hash }: Repetition,
   writer: BodyWriter,
-  bodyHash: Hash,
 ): Promise<UploadRecord | null> {
-  const body = { size: writer.position, sha256: bodyHash.digest('base64') }
+  const body = { size: writer.position, sha256: hash.digest('base64') }
   const discardUpload = async () => {
     await discardBody(context, lease, writer)
     await endRepetition(context, lease, by)
   }
   // While the earlier upload is not complete yet, its client has to ask again; one more upload for each attempt would be one more file.
-  const earlier = await findRepeated(context, by, repeats!.ids, body).catch(async (error: unknown) => {
+  const earlier = await findRepeated(context, by, ids, body).catch(async (error: unknown) => {
     await discardUpload()
     throw error
   })

@@ -28,8 +28,6 @@ export interface AppendRequest {
   ending: 'at-size' | 'with-body' | 'later'
   /** No byte of the body is recorded before this has verified it. */
   digest?: Digest | undefined
-  /** From the creation that brings this body: earlier uploads that the same body may have made. */
-  repeats?: Repeat | undefined
   /** Called from time to time with the recorded offset (RUFH 104 progress). */
   onProgress?: ((offset: number) => void) | undefined
 }
@@ -41,10 +39,13 @@ export interface Repeat {
   creationError: UploadError | null
 }
 
-/** A new upload. Where the quota has room only for the repetition of an earlier one, no row exists for it. */
+/** A new upload whose body follows. */
 export type CreatedUpload = Upload & {
-  /** To be passed to the append of the body that came with the creation: equal bytes are the same file. */
-  repeats?: Repeat
+  /**
+   * The same body may have made an earlier upload, which is then the answer; where the quota has no room for another one, no row exists
+   * for this one.
+   */
+  mayRepeat: boolean
 }
 
 /** One part, addressed by its number; parts of one upload may arrive in any order and in parallel. */

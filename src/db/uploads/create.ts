@@ -1,6 +1,7 @@
 import { errors } from '../../core/errors/errors.ts'
 import type { Event } from '../../core/events.ts'
 import { type Quota, quotaErrors } from '../../core/policy/quota.ts'
+import type { InitialLock } from '../../core/ports/locks.ts'
 import type { ActorRef, UploadRepository } from '../../core/ports/uploads.ts'
 import type { UploadRecord } from '../../core/upload.ts'
 import { codeOf } from '../errors.ts'
@@ -76,18 +77,19 @@ function insertStatement(isFinal: boolean): NamedStatement<Parameter> {
       returning u.granted),
     ${isFinal ? passed : ''}
     inserted as (
-      insert into upload_sessions (${created.map(({ name }) => name)}, max_size, reserved, event_seq)
+      insert into upload_sessions (${created.map(({ name }) => name)}, max_size, reserved, event_seq, lease_token, lease_holder, lease_until)
       select ${created.map(({ parameter }) => parameter)}, case when :size::bigint is null then granted else :maxSize end, granted,
-        case when :eventType::text is null then 0 else 1 end
+        case when :eventType::text is null then 0 else 1 end,
+        :leaseToken::uuid, :leaseHolder::text, now() + :leaseMs::float8 * interval '1 millisecond'
       from owner_usage
       on conflict (id) do nothing
-      returning id),
+      returning id, max_size),
     events as (
       insert into upload_events (upload_id, seq, type, data) select id, 1, :eventType, :eventData::jsonb from inserted where :eventType::text is not null),
     audited as (
       insert into audit_log (action, is_allowed, actor, role, tenant, key_id, upload_id, address, agent)
       select 'upload.create', true, :ownerId, :role, :tenant, :keyId, id, :address, :agentName from inserted)
-    select exists (select from owner_usage) as is_created, exists (select from upload_sessions where id = :id) as is_there
+    select coalesce((select max_size from inserted), (select max_size from upload_sessions where id = :id)) as max_size
       ${isFinal ? `, ${copied} as copied` : `, array(${repeatedCreations}) as repeated`}`
   return namedStatement(isFinal ? 'upload-insert-final' : 'upload-insert', text)
 }
@@ -100,6 +102,13 @@ const uniqueViolation = '23505'
 
 // After the statement inserted nothing and before the usage is read for the reason, other requests may free quota: then try again.
 const attempts = 3
+
+interface InsertedRow {
+  /** Null: no row was inserted, and there is none. */
+  max_size: number | null
+  copied?: number
+  repeated?: string[]
+}
 
 const unlimitedQuota: Quota = {
   uploadsAtOnce: null,
@@ -119,7 +128,7 @@ export type CreateRow = UploadRepository['insert']
 /** Returns the function that creates uploads in `database`. */
 export function uploadCreator(database: Database): CreateRow {
   const pauses = new CreationPauses()
-  return async (upload, event, quota = unlimitedQuota, by) => {
+  return async (upload, event, quota = unlimitedQuota, by, lock) => {
     const owner = { id: upload.ownerId, tenant: upload.tenant }
     pauses.assertNotPaused(owner, quota)
     const isFile = !upload.isPartial
@@ -127,25 +136,19 @@ export function uploadCreator(database: Database): CreateRow {
     const final = upload.kind === 'final' ? upload : null
     const enforced = final ? { ...quota, bytesPerDay: null } : quota
     const statement = final ? insertFinal : insertUpload
-    const values = statement.valuesOf(parametersOf(upload, event, enforced, quota, by))
+    const values = statement.valuesOf(parametersOf(upload, event, enforced, quota, by, lock))
     const group = usageGroup(upload)
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const [found] = await database
-        .query<{ is_created: boolean; is_there: boolean; copied?: number; repeated?: string[] }>(
-          statement,
-          values,
-          group,
-        )
-        .catch((error: unknown) => {
-          // Since this request looked, another one has created a final upload of the same partial uploads.
-          if (final && codeOf(error) === uniqueViolation) throw errors.alreadyConcatenating({}, error)
-          throw error
-        })
-      if (found!.is_created || found!.is_there) return found!.repeated ?? []
+      const [found] = await database.query<InsertedRow>(statement, values, group).catch((error: unknown) => {
+        // Since this request looked, another one has created a final upload of the same partial uploads.
+        if (final && codeOf(error) === uniqueViolation) throw errors.alreadyConcatenating({}, error)
+        throw error
+      })
+      const { max_size: maxSize, repeated = [], copied = 0 } = found!
+      if (maxSize !== null) return { maxSize, repeated }
       const { usage, now } = await findUsageNow(database, owner)
       const [error] = quotaErrors(enforced, usage, { size: upload.size, isFile }, now)
       if (error) throw pauses.remember(owner, error)
-      const { copied = 0 } = found!
       const { bytesPerDay } = quota
       const [copiedError] =
         copied > 0 ? quotaErrors({ ...unlimitedQuota, bytesPerDay }, usage, { size: copied, isFile }, now) : []
@@ -164,6 +167,7 @@ function parametersOf(
   quota: Quota,
   { bytesPerDay: copiedPerDay }: Quota,
   by: ActorRef | undefined,
+  lock: InitialLock | undefined,
 ) {
   return {
     ...toParameters(upload),
@@ -180,6 +184,9 @@ function parametersOf(
     address: by?.client?.address ?? null,
     agentName: by?.client?.agent ?? null,
     keyId: by?.keyId ?? null,
+    leaseToken: lock?.token ?? null,
+    leaseHolder: lock?.holder ?? null,
+    leaseMs: lock?.ms ?? null,
     // Of a final upload only.
     partialIds: upload.kind === 'final' ? upload.partials : null,
     copiedPerDay,

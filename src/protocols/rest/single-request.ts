@@ -5,7 +5,7 @@ import type { BodyGate } from '../../core/body/body-gate.ts'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
 import { isUploadError } from '../../core/errors/error.ts'
 import { errors } from '../../core/errors/errors.ts'
-import { type Actor, type CreateUpload, ownerKey, type Upload } from '../../core/upload.ts'
+import { type Actor, type CreateUpload, ownerKey, type SentUpload, type Upload } from '../../core/upload.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { viewUpload } from '../../http/api/upload-view.ts'
 import { bodySizeOf } from '../../http/body/length.ts'
@@ -133,27 +133,23 @@ function createBatch(engine: Engine, request: FastifyRequest, reply: FastifyRepl
 
   async function upload(
     owner: Actor,
-    creation: CreateUpload,
+    creation: CreateUpload & Partial<SentUpload>,
     { body, bodySize, digest }: Pick<AppendRequest, 'body' | 'bodySize' | 'digest'>,
   ) {
     try {
-      const empty = await engine.create(owner, { ...creation, ending: 'later', withBody: true })
-      created.push(empty)
-      let latest: Upload = empty
-      const checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
-        engine.markAnswerLost(latest.id, wasWritten ? latest.offset : null),
-      )
-      const { id, repeats } = empty
-      latest = await engine.append(request.actor, id, {
-        offset: 0,
-        body,
-        bodySize,
-        digest,
-        ending: 'with-body',
-        repeats,
-      })
+      const receive = (empty: Upload): AppendRequest => {
+        created.push(empty)
+        latest = empty
+        checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
+          engine.markAnswerLost(latest.id, wasWritten ? latest.offset : null),
+        )
+        return { offset: 0, body, bodySize, digest, ending: 'with-body' }
+      }
+      let latest: Upload
+      let checkConnection = () => {}
+      latest = await engine.createWithBody(owner, creation, receive, request.actor)
       checkConnection()
-      if (latest.id !== id) repeated.push(latest)
+      if (!created.some(({ id }) => id === latest.id)) repeated.push(latest)
       if (latest.state === 'completed') return latest
       throw errors.fileIncomplete()
     } catch (error) {

@@ -5,7 +5,7 @@ import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { bodySizeOf, isOfType } from '../../http/body/length.ts'
 import { answerStored } from './answers.ts'
-import { appendBody } from './body.ts'
+import { appendOf, endOnExcess } from './body.ts'
 import { endConnection } from './connection.ts'
 import { partialUploadType } from './dispatch.ts'
 import { readInteger, readIsLast } from './fields.ts'
@@ -36,12 +36,12 @@ export async function appendToUpload(
   // every append to a completed upload therefore needs this check first.
   if (!dialect.repeatsFinalResponse && !bodySizeOf(headers)) await assertNotCompleted(engine, actor, id)
   const interim = openInterim(request, reply, dialect, options)
-  const upload = await appendBody(engine, request, id, dialect, interim, { offset, size, isLast }).catch(
-    async (error: unknown) => {
+  const upload = await engine
+    .append(actor, id, appendOf(request, dialect, interim, { offset, size, isLast }))
+    .catch(async (error: unknown) => {
       if (dialect.knowsCompleted && isUploadError(error, 'OFFSET_MISMATCH')) await assertNotCompleted(engine, actor, id)
-      throw error
-    },
-  )
+      return endOnExcess(engine, request, id, dialect, error)
+    })
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   return answerStored(reply, { dialect, upload }, { location: addressOf(options, request, id), isCreation: false })
 }

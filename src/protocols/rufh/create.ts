@@ -5,7 +5,7 @@ import { bodySizeOf } from '../../http/body/length.ts'
 import { whenAnswerLost } from '../../http/connection/lost-answers.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
 import { answerStored } from './answers.ts'
-import { appendBody } from './body.ts'
+import { appendOf, endOnExcess } from './body.ts'
 import { endConnection } from './connection.ts'
 import { limitHeader, readInteger, readIsLast } from './fields.ts'
 import { openInterim } from './interim.ts'
@@ -33,35 +33,39 @@ export async function createUpload(
   const size = resolveSize(length, bodySize, isLast)
   if ((readInteger(headers, 'upload-offset', dialect) ?? 0) !== 0) throw errors.creationOffsetNotZero()
 
-  const created = await engine.create(actor, {
-    ...representationOf(headers),
-    size,
-    ending: 'later',
-    withBody: bodySize !== 0 || isLast,
-    ...(bodySize !== null && bodySize > 0 && { firstChunkSize: bodySize }),
-  })
-  let upload: Upload = created
-  const checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
-    engine.markAnswerLost(upload.id, wasWritten ? upload.offset : null),
-  )
   const interim = openInterim(request, reply, dialect, options)
-  const locationHeaders = {
-    location: addressOf(options, request, created.id),
-    ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
+  let upload: Upload | undefined
+  let checkConnection = () => {}
+  async function announce(created: Upload, mayRepeat: boolean): Promise<void> {
+    upload = created
+    checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
+      engine.markAnswerLost(upload!.id, wasWritten ? upload!.offset : null),
+    )
+    const locationHeaders = {
+      location: addressOf(options, request, created.id),
+      ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
+    }
+    // A creation that may repeat an earlier one is not announced: its URL, the new or the earlier one, is known only after its last byte.
+    // The client creates the upload once more after a lost connection.
+    if (mayRepeat || interim.announce({ ...locationHeaders, ...limitHeader(dialect, created) }))
+      request.canResume = true
+    // From here on every answer has the Location of the upload, errors too.
+    reply.headers(locationHeaders)
   }
-  // A creation that may repeat an earlier one is not announced: its URL, the new or the earlier one, is known only after its last byte.
-  // The client creates the upload once more after a lost connection.
-  if (created.repeats || interim.announce({ ...locationHeaders, ...limitHeader(dialect, created) }))
-    request.canResume = true
-  // From here on every answer has the Location of the upload, errors too.
-  reply.headers(locationHeaders)
 
-  if (bodySize !== 0 || isLast)
-    upload = await appendBody(engine, request, created.id, dialect, interim, {
-      offset: 0,
-      isLast,
-      repeats: created.repeats,
-    })
+  const creation = { ...representationOf(headers), size, ending: 'later' as const }
+  if (bodySize !== 0 || isLast) {
+    const firstChunkSize = bodySize || undefined
+    upload = await engine
+      .createWithBody(actor, { ...creation, firstChunkSize }, async (created) => {
+        await announce(created, created.mayRepeat)
+        return appendOf(request, dialect, interim, { offset: 0, isLast })
+      })
+      .catch((error: unknown) => endOnExcess(engine, request, upload?.id, dialect, error))
+  } else {
+    upload = await engine.create(actor, creation)
+    await announce(upload, false)
+  }
   checkConnection()
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)
   // A repeated creation returns the earlier upload.

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataStore, Upload as TusUpload } from '@tus/server'
 import type { AppendRequest, Engine } from '../../core/engine.ts'
 import { isUploadError, type UploadError } from '../../core/errors/error.ts'
-import type { Actor, CreateUpload, Upload } from '../../core/upload.ts'
+import type { Actor, CreateUpload, SentUpload, Upload } from '../../core/upload.ts'
 import type { Method } from './request.ts'
 
 /** What a request passes to the engine past @tus/server, and what the engine passes back past its answer. */
@@ -18,6 +18,8 @@ export interface Call {
   append: AppendRequest | null
   /** The upload as the engine left it. */
   upload?: Upload
+  /** The append of the bytes that a POST brings. */
+  appending?: Promise<Upload>
   /** Called as soon as the upload is created. */
   onCreated?: () => void
   /** The error that the engine threw: @tus/server passes on its text only. */
@@ -50,16 +52,10 @@ export class EngineStore extends DataStore {
 
   override create(file: TusUpload): Promise<TusUpload> {
     return this.#withCall(async (call) => {
-      const firstChunkSize = call.append?.bodySize ?? undefined
-      const created = await this.engine.create(call.actor, {
-        ...call.creation!,
-        withBody: call.append !== null,
-        firstChunkSize,
-      })
-      call.upload = created
-      if (call.append) call.append = { ...call.append, repeats: created.repeats }
-      call.onCreated?.()
-      file.id = created.id
+      const { actor, creation, append } = call
+      if (append && creation!.kind !== 'final') await this.#createWithBody(call, creation!, append)
+      else noteCreated(call, await this.engine.create(actor, creation!))
+      file.id = call.upload!.id
       return file
     })
   }
@@ -77,7 +73,9 @@ export class EngineStore extends DataStore {
 
   override write(_stream: unknown, id: string): Promise<number> {
     return this.#withCall(async (call) => {
-      call.upload = call.method === 'POST' ? await this.#appendFirst(call, id) : await this.#append(call, id)
+      call.upload = await (call.method === 'POST'
+        ? this.#whenAppended(call, id)
+        : this.engine.append(call.actor, id, call.append!))
       return call.upload.offset
     })
   }
@@ -86,16 +84,24 @@ export class EngineStore extends DataStore {
     return this.#withCall((call) => this.engine.cancel(call.actor, id))
   }
 
-  #append({ actor, append }: Call, id: string): Promise<Upload> {
-    return this.engine.append(actor, id, append!)
+  /** Resolves when the upload is created; its body is appended meanwhile, and `write` waits for that. */
+  #createWithBody(call: Call, creation: CreateUpload & Partial<SentUpload>, append: AppendRequest): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const firstChunkSize = append.bodySize ?? undefined
+      call.appending = this.engine.createWithBody(call.actor, { ...creation, firstChunkSize }, (created) => {
+        noteCreated(call, created)
+        resolve()
+        return append
+      })
+      // Of an error after the creation `write` learns.
+      call.appending.catch(reject)
+    })
   }
 
   /** Cancels an upload whose first bytes are rejected: the client never learns its URL and could not resume it. */
-  async #appendFirst(call: Call, id: string): Promise<Upload> {
-    // An empty file is complete when it is created.
-    if (call.upload!.state === 'completed') return call.upload!
+  async #whenAppended(call: Call, id: string): Promise<Upload> {
     try {
-      return await this.#append(call, id)
+      return await call.appending!
     } catch (error) {
       if (isUploadError(error) && isTransient(error)) this.engine.markAnswerLost(id, null)
       else if (isUploadError(error)) await this.engine.cancel(call.actor, id, { endsAppend: true }).catch(() => {})
@@ -112,6 +118,11 @@ export class EngineStore extends DataStore {
       throw error
     }
   }
+}
+
+function noteCreated(call: Call, created: Upload): void {
+  call.upload = created
+  call.onCreated?.()
 }
 
 /** Whether the server may accept the same bytes later: it failed itself, or the client was not allowed to complete the upload this time. */

@@ -24,6 +24,7 @@ CREATE TABLE "contents" (
 	"size" bigint NOT NULL,
 	"etag" text NOT NULL,
 	"sha256" "bytea",
+	"crc32" bigint,
 	"content_type" text NOT NULL,
 	"state" text NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,

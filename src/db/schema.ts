@@ -145,6 +145,8 @@ export const contents = pgTable(
     etag: text('etag').notNull(),
     /** Null: not known. */
     sha256: blob('sha256'),
+    /** Unsigned; null: not known. */
+    crc32: bigint('crc32', { mode: 'number' }),
     contentType: text('content_type').notNull(),
     state: text('state').$type<ContentState>().notNull(),
     createdAt: moment('created_at').notNull(),

@@ -6,9 +6,9 @@
 export function makeFile(state: string): string[] {
   return [
     `content as (
-      insert into contents (id, tenant, key, size, etag, sha256, content_type, state, created_at)
+      insert into contents (id, tenant, key, size, etag, sha256, crc32, content_type, state, created_at)
       select saved.id, saved.tenant, saved.key, saved.size, saved.etag, decode(saved.digests->'actual'->>'sha-256', 'base64'),
-        saved.content_type, ${state}, saved.completed_at
+        saved.crc32, saved.content_type, ${state}, saved.completed_at
       from saved where not saved.is_partial)`,
     `node as (
       insert into nodes (id, tenant, owner_id, name, content_id, created_at)

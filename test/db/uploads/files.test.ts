@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
@@ -13,7 +14,7 @@ async function fileOf(id: string) {
   const [row] = await database.query<Record<string, unknown>>(
     {
       name: 'test-file',
-      text: `select c.state, c.tenant, c.key, c.size, c.etag, c.sha256, c.content_type, n.name, n.owner_id, n.trashed_at is not null as is_trashed
+      text: `select c.state, c.tenant, c.key, c.size, c.etag, c.sha256, c.crc32, c.content_type, n.name, n.owner_id, n.trashed_at is not null as is_trashed
         from contents c join nodes n on n.content_id = c.id where n.id = $1`,
     },
     [id],
@@ -44,7 +45,16 @@ it('makes the content and the node of a file when its upload completes', async (
 
   const { key, etag } = await engine.get(ada, id)
   expect(await fileOf(id)).toEqual({
-    ...{ state: 'live', tenant: '', key, size: notes.length, etag, sha256, content_type: 'text/plain' },
+    ...{
+      state: 'live',
+      tenant: '',
+      key,
+      size: notes.length,
+      etag,
+      sha256,
+      crc32: crc32(notes),
+      content_type: 'text/plain',
+    },
     ...{ name: 'notes.txt', owner_id: 'ada', is_trashed: false },
   })
 })

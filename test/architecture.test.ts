@@ -50,8 +50,6 @@ const rules: Record<string, Rule> = {
     ],
     packages: ['node:', ...framework, 'drizzle-orm'],
   },
-  // What `landfall/testing` exports.
-  testing: { from: ['core'], packages: ['node:'] },
   client: { from: ['contract', 'core/errors/error.ts'], packages: ['tus-js-client'] },
   web: { from: ['client', 'contract', 'core/errors/error.ts'], packages: ['*'] },
   config: {
@@ -329,7 +327,7 @@ function violationsOf(file: string, code: string): string[] {
 /** A folder of src/ is a module; so is each protocol and each feature, and `config.ts` with its folder. */
 function moduleOf(file: string): string {
   const [folder = '', inner] = file.split('/')
-  if (inner === undefined || ['cli', 'app', 'server', 'embed'].includes(folder))
+  if (inner === undefined || ['cli', 'app', 'server', 'embed', 'testing'].includes(folder))
     return folder === 'config.ts' ? 'config' : 'top'
   return folder === 'protocols' || folder === 'features' ? `${folder}/${inner}` : folder
 }

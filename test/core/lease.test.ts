@@ -8,7 +8,7 @@ import { memoryUploads } from '../support/memory-uploads.ts'
 /** Leases over uploads in memory. */
 async function open(faulty: Partial<UploadRepository> = {}) {
   const uploads = memoryUploads()
-  const locker = await createLocker(memoryLeases(uploads), { leaseMs: 60_000, waitMs: 1000, onError() {} })
+  const locker = await createLocker(memoryLeases(uploads.leases), { leaseMs: 60_000, waitMs: 1000, onError() {} })
   const errors: unknown[] = []
   const leases = createLeases(locker, { uploads: { ...uploads, ...faulty }, onError: (error) => errors.push(error) })
   const withLease = <T>(id: string, work: (lease: Lease) => Promise<T>) => leases.withLease(id, () => {}, work)
@@ -18,7 +18,7 @@ async function open(faulty: Partial<UploadRepository> = {}) {
 describe('a lease', () => {
   it('runs concurrent saves of its holder one after another', async () => {
     const { uploads, withLease } = await open()
-    const id = uploads.create()
+    const id = await uploads.create()
 
     await withLease(id, (lease) => Promise.all([lease.save({ contentType: 'text/css' }), lease.save({ offset: 5 })]))
 
@@ -28,7 +28,7 @@ describe('a lease', () => {
   it('shows the upload as it was saved, without what is not part of the row', async () => {
     const { uploads, withLease } = await open()
 
-    const upload = await withLease(uploads.create({ prefix: Buffer.from('a') }), async (lease) => {
+    const upload = await withLease(await uploads.create({ prefix: Buffer.from('a') }), async (lease) => {
       await lease.save({ offset: 7, prefix: null, parts: [{ number: 1, size: 7, etag: 'x', crc32: 7 }] })
       return lease.upload
     })
@@ -39,10 +39,10 @@ describe('a lease', () => {
 
   it('is lost when a save is refused', async () => {
     const { uploads, withLease } = await open()
-    const id = uploads.create()
+    const id = await uploads.create()
 
     const signal = await withLease(id, async (lease) => {
-      await uploads.claim(id, 'the token of another holder')
+      await uploads.takeOver(id)
       await expect(lease.save({ offset: 7 })).rejects.toMatchObject({ code: 'UPLOAD_LOCKED' })
       return lease.signal
     })
@@ -54,7 +54,7 @@ describe('a lease', () => {
   it('reduces the reservation once, when the length becomes known', async () => {
     const { uploads, withLease } = await open()
 
-    await withLease(uploads.create({ size: null }), async (lease) => {
+    await withLease(await uploads.create({ size: null }), async (lease) => {
       await lease.save({ offset: 5 })
       await lease.save({ size: 50 })
       await lease.save({ size: 50 })
@@ -74,7 +74,7 @@ describe('an object that is not named in the row', () => {
     ['is not recorded when an earlier save named it', { offset: 1, tail }, ['save'], false],
   ])('%s', async (_, patch, calls, needsCleanup) => {
     const { uploads, withLease } = await open()
-    const id = uploads.create()
+    const id = await uploads.create()
 
     await withLease(id, async (lease) => {
       await lease.ledger.writing('tail', async () => {})
@@ -87,7 +87,7 @@ describe('an object that is not named in the row', () => {
 
   it('is recorded when the save that may have named it failed', async () => {
     const { uploads, withLease } = await open({ save: () => Promise.reject(new Error('the database is away')) })
-    const id = uploads.create()
+    const id = await uploads.create()
 
     const failed = withLease(id, async (lease) => {
       await lease.ledger.writing('tail', async () => {})
@@ -100,14 +100,15 @@ describe('an object that is not named in the row', () => {
 
   it('is recorded when another holder has taken over', async () => {
     const { uploads, withLease } = await open()
-    const id = uploads.create()
+    const id = await uploads.create()
 
     await withLease(id, async (lease) => {
       await lease.ledger.writing('tail', async () => {})
-      await uploads.claim(id, 'the token of another holder')
+      await uploads.takeOver(id)
       await lease.save({ offset: 10 }).catch(() => {})
     })
 
+    expect(uploads.calls.at(-1)).toEqual(['markNeedsCleanup'])
     expect(await uploads.find(id)).toMatchObject({ offset: 0, needsCleanup: true })
   })
 })

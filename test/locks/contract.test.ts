@@ -42,12 +42,12 @@ const kinds: Record<string, () => Promise<Kind>> = {
   },
   async memory() {
     const uploads = memoryUploads()
-    const table = memoryLeases(uploads)
+    const table = memoryLeases(uploads.leases)
     return {
       table: () => table,
       uploads,
-      createUpload: async () => uploads.create(),
-      insert: async (upload, lock) => uploads.insert(upload, lock),
+      createUpload: () => uploads.create(),
+      insert: (upload, lock) => uploads.insert(upload, undefined, undefined, undefined, lock),
     }
   },
 }

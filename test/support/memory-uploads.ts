@@ -1,60 +1,44 @@
-import type { InitialLock } from '../../src/core/ports/locks.ts'
-import type { UploadPatch, UploadRepository } from '../../src/core/ports/uploads.ts'
+import type { UploadPatch } from '../../src/core/ports/uploads.ts'
 import type { UploadRecord } from '../../src/core/upload.ts'
-import type { ClaimableUploads } from '../../src/locks/memory.ts'
+import { memoryUploads as emptyUploads, type MemoryUploads } from '../../src/testing/uploads/memory-uploads.ts'
 import { uploadRecord } from './upload-record.ts'
 
-type Kept = Pick<UploadRepository, 'find' | 'findUnlocked' | 'save' | 'markNeedsCleanup' | 'shrinkReservation'>
-
-/** Uploads in memory: what locks and leases need of a repository. `calls` lists the writes, in order. */
-export interface MemoryUploads extends Kept, ClaimableUploads {
+/** Uploads in memory. `calls` lists the writes of lease holders, in order. */
+export interface WatchedUploads extends MemoryUploads {
   readonly calls: [call: string, patch?: UploadPatch][]
-  create(more?: Partial<UploadRecord>): string
-  /** Inserts a row that has its lock from the start. */
-  insert(upload: UploadRecord, lock: InitialLock): void
+  create(more?: Partial<UploadRecord>): Promise<string>
+  /** Lets the lease of `id` expire, and another holder take it. */
+  takeOver(id: string): Promise<void>
 }
 
-export function memoryUploads(): MemoryUploads {
-  const rows = new Map<string, { upload: UploadRecord; revision: number; token: string | null }>()
-  const calls: MemoryUploads['calls'] = []
+export function memoryUploads(): WatchedUploads {
+  const uploads = emptyUploads()
+  const { leases } = uploads
+  const calls: WatchedUploads['calls'] = []
   return {
+    ...uploads,
     calls,
-    create(more) {
+    async create(more) {
       const upload = uploadRecord(more)
-      rows.set(upload.id, { upload, revision: 0, token: null })
+      await uploads.insert(upload, undefined)
       return upload.id
     },
-    insert(upload, { token }) {
-      rows.set(upload.id, { upload, revision: 0, token })
+    async takeOver(id) {
+      const { token } = (await leases.find(id))!
+      if (token) await leases.renew([{ id, token }], -1)
+      await leases.acquire({ id, token: 'the token of another holder' }, 60_000)
     },
-    async claim(id, token) {
-      const row = rows.get(id)
-      if (!row) return null
-      row.token = token
-      return { upload: { ...row.upload }, revision: row.revision }
-    },
-    async find(id) {
-      const row = rows.get(id)
-      return row ? { ...row.upload } : null
-    },
-    async findUnlocked(id) {
-      return this.find(id)
-    },
-    async save({ id }, fence, patch) {
+    save(upload, fence, patch) {
       calls.push(['save', patch])
-      const row = rows.get(id)
-      if (!row || row.token !== fence.token || row.revision !== fence.revision) return false
-      const { parts, forget, event, release, by, content, ...fields } = patch
-      Object.assign(row.upload, fields)
-      row.revision += 1
-      return true
+      return uploads.save(upload, fence, patch)
     },
-    async markNeedsCleanup(id) {
+    markNeedsCleanup(id, token) {
       calls.push(['markNeedsCleanup'])
-      rows.get(id)!.upload.needsCleanup = true
+      return uploads.markNeedsCleanup(id, token)
     },
-    async shrinkReservation() {
+    shrinkReservation(id) {
       calls.push(['shrinkReservation'])
+      return uploads.shrinkReservation(id)
     },
   }
 }

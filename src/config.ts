@@ -1,11 +1,12 @@
-import { totalmem } from 'node:os'
 import { problemsOfGiven, problemsOfSettings } from './config/problems.ts'
 import { type Settings, settings } from './config/settings.ts'
+import { countWorkers, defaultBudget } from './config/workers.ts'
 
-const MiB = 1024 ** 2
-
-export type Config = Omit<Settings, 'MEMORY_BUDGET'> & {
+export type Config = Omit<Settings, 'MEMORY_BUDGET' | 'WORKERS'> & {
   MEMORY_BUDGET: number
+  WORKERS: number
+  /** The number of this process among WORKERS, from 1; `null`: it is the only one, or starts the others. */
+  worker: number | null
   /** Development and test: an embedded database, a generated token secret, one-time sign-in links. */
   isDevelopment: boolean
 }
@@ -39,18 +40,15 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   }
 
   const config = read.data
-  problems.push(...problemsOfSettings(config))
+  const isDevelopment = config.NODE_ENV !== 'production'
+  const workers = countWorkers({ ...config, isDevelopment })
+  problems.push(...problemsOfSettings(config, workers))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     ...config,
-    MEMORY_BUDGET: config.MEMORY_BUDGET ?? quarterOfMemory(),
-    isDevelopment: config.NODE_ENV !== 'production',
+    MEMORY_BUDGET: config.MEMORY_BUDGET ?? defaultBudget(workers),
+    WORKERS: workers,
+    worker: null,
+    isDevelopment,
   }
-}
-
-function quarterOfMemory(): number {
-  // The memory limit of the container; without one Node returns 0 or a huge number.
-  const machine = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem())
-  // With this limit a server with a thousand slow uploads stays below 512 MiB.
-  return Math.min(Math.floor(machine / 4), 224 * MiB)
 }

@@ -24,6 +24,7 @@ export function openHttp(config: Config): FastifyInstance {
     ...loggingOptions({
       level: config.LOG_LEVEL,
       format: config.LOG_FORMAT,
+      worker: config.worker,
       trustsProxy: config.TRUST_PROXY !== false,
     }),
     trustProxy: config.TRUST_PROXY,

@@ -13,7 +13,7 @@ export function problemsOfGiven(given: Record<string, string | undefined>): stri
 }
 
 /** Values that are valid alone but not together, or not for the store: one line per problem. */
-export function problemsOfSettings(settings: Settings): string[] {
+export function problemsOfSettings(settings: Settings, workers: number): string[] {
   const problems: string[] = []
   if (settings.PART_SIZE < 64 * 1024) problems.push('PART_SIZE: expected at least 64KiB')
   if (settings.CHUNK_SIZE < 64 * 1024) problems.push('CHUNK_SIZE: expected at least 64KiB')
@@ -21,7 +21,10 @@ export function problemsOfSettings(settings: Settings): string[] {
   for (const name of ['PART_SIZE', 'CHUNK_SIZE'] as const)
     if (minPart && settings[name] < minPart.size)
       problems.push(`${name}: ${minPart.of} accepts no parts below ${formatSize(minPart.size)}`)
-  if ((settings.MEMORY_BUDGET ?? MiB) < MiB) problems.push('MEMORY_BUDGET: expected at least 1MiB')
+  if ((settings.MEMORY_BUDGET ?? MiB * workers) < MiB * workers)
+    problems.push(`MEMORY_BUDGET: expected at least 1MiB${workers > 1 ? ` for each of ${workers} WORKERS` : ''}`)
+  if (settings.DATABASE_POOL < workers)
+    problems.push(`DATABASE_POOL: expected at least one connection for each of ${workers} WORKERS`)
   if (settings.BANDWIDTH > 0 && settings.BANDWIDTH < 64 * 1024)
     problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (settings.CORS_CREDENTIALS && settings.CORS_ORIGINS === '*')

@@ -47,6 +47,15 @@ export function count(least: number, most: number) {
   return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error })
 }
 
+const maxWorkers = 256
+
+/** A number of processes, or `auto`. */
+export const workers = parsed((text): number | 'auto' | null => {
+  if (text === 'auto') return text
+  const number = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  return number >= 1 && number <= maxWorkers ? number : null
+}, `auto, or a whole number from 1 to ${maxWorkers}`)
+
 /** One of `words`. */
 export function choice<const Words extends readonly [string, ...string[]]>(...words: Words) {
   return z.enum(words, { error: `expected ${words.join(', ')}` })

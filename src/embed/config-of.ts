@@ -26,6 +26,8 @@ export async function configOf(options: Options): Promise<Config> {
     ...storeSettings(store),
     ...settings,
     ...(connections !== undefined && { DATABASE_POOL: String(connections) }),
+    // The app around decides how many processes there are.
+    WORKERS: '1',
     // Without a URL the mode is development: the database is an embedded one.
     ...(typeof database === 'string' && { DATABASE_URL: database }),
     ...(database === undefined

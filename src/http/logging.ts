@@ -6,8 +6,7 @@ import {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
-import { stdTimeFunctions } from 'pino'
-import { isText, type LogFormat, type TextTarget, textStream } from './log-text.ts'
+import { type LogLines, logLines } from './log-lines.ts'
 
 const secretHeaders = [
   'authorization',
@@ -21,11 +20,7 @@ const maxNames = 20
 // Only short, plain parameter names are logged: anything else may be a secret itself.
 const plainName = /^[\w.[\]-]{1,32}$/
 
-export interface LoggingOptions {
-  level: string
-  format: LogFormat
-  /** Where lines go. Default: standard output. */
-  target?: TextTarget
+export interface LoggingOptions extends LogLines {
   /** Whether the `X-Request-Id` of a proxy in front becomes the request id. */
   trustsProxy: boolean
 }
@@ -34,13 +29,10 @@ export interface LoggingOptions {
  * Fastify's logging options: one line per request, without secrets; as JSON with the time in ISO 8601 and the name of the level, or as
  * text for a terminal.
  */
-export function loggingOptions({ level, format, target = process.stdout, trustsProxy }: LoggingOptions) {
+export function loggingOptions({ trustsProxy, ...lines }: LoggingOptions) {
   return {
     logger: {
-      level,
-      stream: isText(format, target) ? textStream(target) : target,
-      timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: (name: string) => ({ level: name }) },
+      ...logLines(lines),
       redact: {
         paths: secretHeaders.flatMap((name) => [`headers["${name}"]`, `*.headers["${name}"]`]),
         censor: '[redacted]',

@@ -85,6 +85,7 @@ async function openApp<Store extends ObjectStore>(
     LOG_LEVEL: 'silent',
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
+    WORKERS: '1',
     DELETE_GRACE: '0s',
     LOSS_CONFIRM: '0s',
     ...env,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { choice, count, headerNames, mode, origins, pairs, trust, wait, webUrl } from '../values.ts'
+import { choice, count, headerNames, mode, origins, pairs, trust, wait, webUrl, workers } from '../values.ts'
 
 const second = 1000
 
@@ -12,6 +12,11 @@ export const serving = {
     ),
   HOST: z.string().default('localhost').describe('The address to listen on; 0.0.0.0 for every interface'),
   PORT: count(0, 65_535).default(1080).describe('The port to listen on; 0 for a free one'),
+  WORKERS: workers
+    .optional()
+    .describe(
+      'How many processes answer requests behind PORT. auto: one for each core, as far as each has 512MiB of memory, 16MiB of MEMORY_BUDGET and two connections of DATABASE_POOL. Limits of a server are shared out over them. Default: auto in production, 1 in development',
+    ),
   PUBLIC_URL: webUrl
     .optional()
     .describe('The URL at which clients reach the server. Upload URLs are relative unless this is set'),

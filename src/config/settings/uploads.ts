@@ -38,7 +38,7 @@ export const uploads = {
   MEMORY_BUDGET: size
     .optional()
     .describe(
-      'The most memory for bytes on their way to the store. Default: a quarter of the memory of the machine, at most 224MiB',
+      'The most memory for bytes on their way to the store. Default: a quarter of the memory of the machine, at most 224MiB for each of WORKERS',
     ),
   BODY_IDLE_TIMEOUT: duration
     .prefault('30s')

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import { closeConnections } from '../http/connection/closing.ts'
 import { metricsServer } from '../telemetry/http.ts'
+import type { Peers } from '../telemetry/snapshots.ts'
 import type { Overrides as FoundationOverrides } from './foundation.ts'
 import { openHttp } from './http.ts'
 import { mount } from './mount.ts'
@@ -24,6 +25,8 @@ export interface App {
 export interface Overrides extends FoundationOverrides {
   /** Called for every route, so that a test can check that it covers all of them. */
   onRoute?: (route: RouteOptions) => void
+  /** The other workers of this server, if it has several. */
+  peers?: Peers | undefined
 }
 
 /** Assembles a server of its own: the uploads, the pages, and the metrics. When it resolves, it is ready to listen. */

@@ -13,7 +13,7 @@ import { healthPlugin } from '../http/health.ts'
 import type { Identify } from '../http/identity/auth.ts'
 import { resumeTokens } from '../http/identity/resume.ts'
 import { addressBelow } from '../http/location.ts'
-import { startBackground } from '../jobs/background.ts'
+import { startBackground, startNothing } from '../jobs/background.ts'
 import type { DeliveredEvent, Listener } from '../jobs/outbox.ts'
 import { openPolicyCache } from '../policies/cache.ts'
 import { policyVersionsIn } from '../policies/versions.ts'
@@ -21,6 +21,7 @@ import { openCounts } from '../telemetry/counts.ts'
 import { gaugesOf } from '../telemetry/gauges.ts'
 import { countErrors, type MetricsRoute, watchRequests } from '../telemetry/http.ts'
 import { createMetrics, watchGauges } from '../telemetry/metrics.ts'
+import { type Peers, snapshotOf } from '../telemetry/snapshots.ts'
 import { totalsOf } from '../telemetry/totals.ts'
 import { noTracer, openTracer, type Tracer } from '../telemetry/tracing.ts'
 import { version } from '../version.ts'
@@ -44,6 +45,8 @@ export interface MountOptions extends Overrides {
   identify?: Identify
   /** Registers further routes, within the limits of all requests. */
   addRoutes?(opened: Opened): Promise<void>
+  /** The other workers of this server, if it has several. */
+  peers?: Peers | undefined
 }
 
 /** The uploads of one scope. */
@@ -136,7 +139,9 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
 
   const bodies = { gate, budget }
   const json = { idleMs: config.BODY_IDLE_TIMEOUT, capacity: bodies }
-  const metricsRoute = { metrics, refresh: openCounts(() => findInProgress(database), metrics) }
+  const { peers } = options
+  peers?.offer(() => snapshotOf(metrics))
+  const metricsRoute = { metrics, refresh: openCounts(() => findInProgress(database), metrics), peers }
   let isDraining = false
   const guard = (server: FastifyInstance) =>
     guardRequests(server, config, {
@@ -165,7 +170,10 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     json,
   })
   const advancePairing = { name: 'advance-pairing', every: 'minute', run: pairing.advance } as const
-  const background = startBackground({
+  // One worker does it for all: each further one would only ask the database whether there is something to do.
+  const hasBackground = config.worker === null || config.worker === 1
+  const start = hasBackground ? startBackground : startNothing
+  const background = start({
     database,
     engine,
     uploads,

@@ -62,6 +62,11 @@ export function startBackground(options: BackgroundOptions): Background {
   }
 }
 
+/** For a process beside which another one of the same server does the work. */
+export function startNothing(_options: BackgroundOptions): Background {
+  return { working: Promise.resolve(), close: async () => {} }
+}
+
 /** Returns the function that stops the work. @throws UploadError DATABASE_ERROR when the database was away; nothing runs then */
 async function start(options: BackgroundOptions): Promise<() => Promise<void>> {
   const { database, engine, uploads, store, listeners, mayRemove, jobs = [], now, onError } = options

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UploadError } from '../core/errors/error.ts'
 import { errors } from '../core/errors/errors.ts'
 import type { Metrics } from './metrics.ts'
+import { type Peers, snapshotOf, textOfAll } from './snapshots.ts'
 
 /** Measures the duration of every request of `app`. */
 export function watchRequests(app: FastifyInstance, metrics: Metrics): void {
@@ -33,19 +34,30 @@ export interface MetricsRoute {
   metrics: Metrics
   /** Updates the gauges that are not counted as they change. */
   refresh(): Promise<void>
+  /** The other workers of this server, if it has several. */
+  peers: Peers | undefined
   /** Whether a request may read the metrics; `null`: every request. */
   mayRead: ((request: FastifyRequest) => boolean) | null
 }
 
 /** `GET /metrics` in Prometheus' text format. A request that may not read it is answered with 404. */
-export async function metricsPlugin(app: FastifyInstance, { metrics, refresh, mayRead }: MetricsRoute): Promise<void> {
+export async function metricsPlugin(
+  app: FastifyInstance,
+  { metrics, refresh, peers, mayRead }: MetricsRoute,
+): Promise<void> {
+  async function text(): Promise<string> {
+    if (!peers) return metrics.registry.metrics()
+    const own = await snapshotOf(metrics)
+    return textOfAll(own, await peers.collect(own))
+  }
+
   app.get('/metrics', { config: { isProbe: true } }, async (request, reply) => {
     if (mayRead && !mayRead(request)) throw errors.notFound()
     await refresh()
     return reply
       .header('cache-control', 'no-store')
       .type(metrics.registry.contentType)
-      .send(await metrics.registry.metrics())
+      .send(await text())
   })
 }
 

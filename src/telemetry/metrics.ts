@@ -15,10 +15,15 @@ export function createMetrics(version: string) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  new Gauge({ name: 'landfall_info', help: 'The running version', labelNames: ['version'], registers }).set(
-    { version },
-    1,
-  )
+  // Without it the start of a server of several workers would be missing.
+  ;(registry.getSingleMetric('process_start_time_seconds') as { aggregator?: string }).aggregator = 'min'
+  new Gauge({
+    name: 'landfall_info',
+    help: 'The running version',
+    labelNames: ['version'],
+    aggregator: 'first',
+    registers,
+  }).set({ version }, 1)
 
   return {
     registry,
@@ -39,21 +44,25 @@ export function createMetrics(version: string) {
       name: 'landfall_uploads',
       help: 'Uploads that have not ended, on all servers',
       labelNames: ['state', 'role'],
+      aggregator: 'first',
       registers,
     }),
     finishingOldest: new Gauge({
       name: 'landfall_finishing_oldest_seconds',
       help: 'How long the oldest upload in state finishing has waited for its completion, on all servers',
+      aggregator: 'first',
       registers,
     }),
     outboxEvents: new Gauge({
       name: 'landfall_outbox_events',
       help: 'Events that are not delivered yet, on all servers',
+      aggregator: 'first',
       registers,
     }),
     outboxOldest: new Gauge({
       name: 'landfall_outbox_oldest_seconds',
       help: 'How long the oldest event that is not delivered yet has waited, on all servers',
+      aggregator: 'first',
       registers,
     }),
     countFailures: new Counter({

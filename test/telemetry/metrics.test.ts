@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { userOf } from '../../src/core/upload.ts'
+import { createMetrics, watchGauges } from '../../src/telemetry/metrics.ts'
+import { type Snapshot, snapshotOf } from '../../src/telemetry/snapshots.ts'
 import { unavailable } from '../support/memory-store.ts'
 import { ada, bodyOf, testDatabase } from '../support/open-engine.ts'
 import { openRaw } from '../support/raw-http.ts'
@@ -226,3 +228,40 @@ describe('the dashboard and the alerts', () => {
     expect(names.filter((name) => !dashboard.includes(name))).toEqual([])
   })
 })
+
+describe('the metrics of a server of several workers', () => {
+  it('are sums of what each counts, and once what all share', async () => {
+    const other = createMetrics('test')
+    other.created.inc({ role: 'creator' }, 5)
+    other.querySeconds.observe(0.3)
+    other.open.set({ state: 'receiving', role: 'creator' }, 70)
+    watchGauges(other, { landfall_buffer_limit_bytes: { help: 'a limit', value: () => 1000 } })
+    const app = await testApp({ METRICS_TOKEN: token, MEMORY_BUDGET: '1MiB' }, peersWith([await snapshotOf(other)]))
+    const queriesBefore = (await scrape(app)).get('landfall_database_call_seconds_bucket{le="+Inf"}')!
+    await app.engine.create(ada, { ...creation, size: 10 })
+
+    const figures = await scrape(app)
+
+    expect(figures.get('landfall_uploads_created_total{role="creator"}')).toBe(6)
+    expect(figures.get('landfall_database_call_seconds_bucket{le="+Inf"}')).toBeGreaterThan(queriesBefore)
+    expect(figures.get('landfall_buffer_limit_bytes')).toBe(1024 ** 2 + 1000)
+    expect(figures.get('landfall_uploads{state="receiving",role="creator"}')).not.toBe(71)
+    expect([...figures.keys()].filter((name) => name.startsWith('landfall_info'))).toHaveLength(1)
+    expect(figures.get('process_start_time_seconds')).toBeGreaterThan(0)
+  })
+
+  it('of one worker are asked for by the others', async () => {
+    const offered: (() => Promise<Snapshot>)[] = []
+    const app = await testApp({}, { peers: { collect: async () => [], offer: (take) => void offered.push(take) } })
+    await app.engine.create(ada, { ...creation, size: 10 })
+
+    const snapshot = await offered[0]!()
+
+    const created = snapshot.find(({ name }) => name === 'landfall_uploads_created_total')
+    expect(created?.values).toEqual([{ labels: { role: 'creator' }, value: 1 }])
+  })
+})
+
+function peersWith(snapshots: Snapshot[]) {
+  return { peers: { collect: async () => snapshots, offer() {} } }
+}

@@ -8,7 +8,7 @@ if (problem) {
 
 // Loaded after the check: an old Node cannot parse these modules.
 const { createProgram } = await import('./program.ts')
-const { explain } = await import('../server/serve.ts')
+const { explain } = await import('../server/explain.ts')
 const { printable } = await import('./printable.ts')
 try {
   await createProgram().parseAsync()

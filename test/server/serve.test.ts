@@ -138,7 +138,7 @@ describe('a server that cannot start', () => {
     )
   })
 
-  it('prints in one line that its port is in use', async () => {
+  it.each(['1', '2'])('with WORKERS=%s prints in one line that its port is in use', async (WORKERS) => {
     const other = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void other.close())
     await once(other, 'listening')
@@ -148,6 +148,7 @@ describe('a server that cannot start', () => {
       ...(await production()),
       HOST: '127.0.0.1',
       PORT: String(port),
+      WORKERS,
       LOG_LEVEL: 'silent',
     })
 

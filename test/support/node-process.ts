@@ -68,6 +68,8 @@ export async function startNodeProcess(options: NodeProcessOptions = {}): Promis
   const production = options.environment?.DATABASE_URL ? { NODE_ENV: 'production', JWT_SECRET: testSecret } : {}
   let environment: Record<string, string> = {
     ...production,
+    // One process, which `kill` and `pause` reach as a whole.
+    WORKERS: '1',
     ...options.environment,
     HOST: '127.0.0.1',
     PORT: String(port),

@@ -42,6 +42,29 @@ CREATE TABLE "nodes" (
 	"trashed_at" timestamp with time zone
 );
 --> statement-breakpoint
+CREATE TABLE "steps" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "steps_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"content_id" uuid NOT NULL,
+	"name" text NOT NULL,
+	"version" integer NOT NULL,
+	"is_blocking" boolean NOT NULL,
+	"state" text NOT NULL,
+	"priority" integer NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"crashes" integer DEFAULT 0 NOT NULL,
+	"next_at" timestamp with time zone NOT NULL,
+	"lease_token" uuid,
+	"lease_until" timestamp with time zone,
+	"outcome" text,
+	"result" jsonb,
+	"reason" text,
+	"created_at" timestamp with time zone NOT NULL,
+	"ended_at" timestamp with time zone,
+	CONSTRAINT "steps_state" CHECK (state in ('waiting', 'running', 'done', 'skipped', 'failed', 'dead')),
+	CONSTRAINT "steps_outcome" CHECK (outcome in ('pass', 'hold', 'reject')),
+	CONSTRAINT "steps_lease" CHECK ((state = 'running') = (lease_token is not null and lease_until is not null))
+);
+--> statement-breakpoint
 CREATE TABLE "store_pairing" (
 	"id" integer PRIMARY KEY NOT NULL,
 	"store_id" uuid NOT NULL,
@@ -206,10 +229,17 @@ CREATE TABLE "audit_seals" (
 );
 --> statement-breakpoint
 ALTER TABLE "nodes" ADD CONSTRAINT "nodes_content_id_contents_id_fk" FOREIGN KEY ("content_id") REFERENCES "public"."contents"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "steps" ADD CONSTRAINT "steps_content_id_contents_id_fk" FOREIGN KEY ("content_id") REFERENCES "public"."contents"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
 CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
 CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE actor is not null;--> statement-breakpoint
+CREATE INDEX "contents_held" ON "contents" USING btree ("id") WHERE state in ('held', 'quarantined');--> statement-breakpoint
+CREATE UNIQUE INDEX "steps_content" ON "steps" USING btree ("content_id","name","version");--> statement-breakpoint
+CREATE INDEX "steps_waiting" ON "steps" USING btree ("priority" DESC NULLS FIRST,"next_at","id") WHERE state = 'waiting';--> statement-breakpoint
+CREATE INDEX "steps_oldest" ON "steps" USING btree ("id") WHERE state = 'waiting';--> statement-breakpoint
+CREATE INDEX "steps_running" ON "steps" USING btree ("lease_until") WHERE state = 'running';--> statement-breakpoint
+CREATE INDEX "steps_stopped" ON "steps" USING btree ("id") WHERE state in ('failed', 'dead') or outcome in ('hold', 'reject');--> statement-breakpoint
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_owner" ON "upload_events" USING btree ((data->>'ownerId'),"id");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint

@@ -15,3 +15,26 @@ export type ContentState = NewContentState | 'quarantined' | 'gone'
 
 /** How a content begins: `held` where a check must pass it first. */
 export type NewContentState = 'held' | 'live'
+
+/** Work that follows the completion of an upload. Its row is written by the statement that makes the content. */
+export interface NewStep {
+  name: string
+  /** Another version of the same step is done anew. */
+  version: number
+  /** The content is `held` until it has passed. */
+  isBlocking: boolean
+}
+
+/** How a content begins that these steps follow. */
+export function newContentState(steps: readonly NewStep[]): NewContentState {
+  return steps.some(({ isBlocking }) => isBlocking) ? 'held' : 'live'
+}
+
+/**
+ * `waiting → running → done`, and back to `waiting` after a failure that is worth another attempt. `failed`: another attempt would not
+ * help; `dead`: there were too many; `skipped`: another step refused the content.
+ */
+export type StepState = 'waiting' | 'running' | 'done' | 'skipped' | 'failed' | 'dead'
+
+/** What a step that is done says of the content. */
+export type StepOutcome = 'pass' | 'hold' | 'reject'

@@ -79,7 +79,7 @@ function createContext(options: EngineOptions): EngineContext {
     authorizer = async () => {},
     checkCreation = () => {},
     confirmStore = async () => {},
-    newContent = () => 'live',
+    newSteps = () => [],
     partLockMs = 30_000,
     onBody = () => {},
     onError,
@@ -117,7 +117,7 @@ function createContext(options: EngineOptions): EngineContext {
     fullDays: new Map<string, string>(),
     checkCreation,
     confirmStore,
-    newContent,
+    newSteps,
     observer: { onBody, onError },
   })
 }

@@ -4,7 +4,7 @@ import type { ActiveBodies } from './body/active-bodies.ts'
 import type { Pace } from './body/bandwidth.ts'
 import type { Sender } from './body/body-gate.ts'
 import type { BodyEnd } from './body/receive-body.ts'
-import type { NewContentState } from './content.ts'
+import type { NewStep } from './content.ts'
 import type { Facts } from './errors/error.ts'
 import { errors } from './errors/errors.ts'
 import type { Leases } from './lease.ts'
@@ -73,8 +73,8 @@ export interface EngineContext {
   readonly checkCreation: (actor: Actor) => void
   /** Called before an upload is created; rejects while the store is not available. */
   readonly confirmStore: () => Promise<void>
-  /** How the content of a file begins that is completed now. */
-  readonly newContent: (upload: Upload) => NewContentState
+  /** What follows the completion of a file. */
+  readonly newSteps: (upload: Upload) => NewStep[]
   readonly now: () => Date
   readonly newId: () => string
   readonly observer: {

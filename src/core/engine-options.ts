@@ -2,7 +2,7 @@ import type { Authorizer } from './access/authorization.ts'
 import type { Bandwidth } from './body/bandwidth.ts'
 import type { BodyGate } from './body/body-gate.ts'
 import type { BodyEnd } from './body/receive-body.ts'
-import type { NewContentState } from './content.ts'
+import type { NewStep } from './content.ts'
 import type { EngineSettings } from './engine-context.ts'
 import type { Facts } from './errors/error.ts'
 import type { MemoryBudget } from './memory/memory-budget.ts'
@@ -34,8 +34,8 @@ export interface EngineOptions extends Omit<EngineSettings, 'partLockMs' | 'part
   confirmStore?: (() => Promise<void>) | undefined
   /** Called before any work is done for a creation. @throws UploadError to refuse it */
   checkCreation?: ((actor: Actor) => void) | undefined
-  /** How the content of a completed file begins; not given: `live`, no check must pass it first. */
-  newContent?: ((upload: Upload) => NewContentState) | undefined
+  /** The steps that follow the completion of a file, which is `held` until those that block it have passed; not given: none. */
+  newSteps?: ((upload: Upload) => NewStep[]) | undefined
   /** How long the part lock of a node that died blocks the part for others. */
   partLockMs?: number | undefined
   newId(): string

@@ -1,6 +1,15 @@
 import type { Upload } from './upload.ts'
 
-export type EventType = 'upload.created' | 'upload.completed' | 'upload.cancelled' | 'upload.expired' | 'upload.failed'
+export type EventType =
+  | 'upload.created'
+  | 'upload.completed'
+  | 'upload.cancelled'
+  | 'upload.expired'
+  | 'upload.failed'
+  /** Every check has passed: readers may have it. Only of files that were held. */
+  | 'file.available'
+  /** A check refused it. */
+  | 'file.quarantined'
 
 /** A change of an upload that is saved already. */
 export interface Event {

@@ -140,6 +140,6 @@ class HeldLease implements Lease {
 
 /** Updates `upload` to what was saved. */
 function applyPatch(upload: UploadRecord, patch: UploadPatch): void {
-  const { parts, forget, event, release, by, content, ...fields } = patch
+  const { parts, forget, event, release, by, steps, ...fields } = patch
   for (const [name, value] of Object.entries(fields)) if (value !== undefined) Object.assign(upload, { [name]: value })
 }

@@ -15,7 +15,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
-import type { ContentState } from '../core/content.ts'
+import type { ContentState, StepOutcome, StepState } from '../core/content.ts'
 import type { EventType } from '../core/events.ts'
 import type { FileDigests, TailObject, UploadKind, UploadState } from '../core/upload.ts'
 
@@ -151,7 +151,50 @@ export const contents = pgTable(
     state: text('state').$type<ContentState>().notNull(),
     createdAt: moment('created_at').notNull(),
   },
-  () => [check('contents_state', sql`state in ('held', 'live', 'quarantined', 'gone')`)],
+  (table) => [
+    index('contents_held').on(table.id).where(sql`state in ('held', 'quarantined')`),
+    check('contents_state', sql`state in ('held', 'live', 'quarantined', 'gone')`),
+  ],
+)
+
+/** Work that follows an upload, one row a step of a content; see features/steps. */
+export const steps = pgTable(
+  'steps',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    contentId: uuid('content_id')
+      .notNull()
+      .references(() => contents.id),
+    name: text('name').notNull(),
+    version: integer('version').notNull(),
+    /** The content is held until it has passed. */
+    isBlocking: boolean('is_blocking').notNull(),
+    state: text('state').$type<StepState>().notNull(),
+    /** The highest is taken first: 100 of a fresh upload, 80 of a retry, 0 of older files. */
+    priority: integer('priority').notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    /** How often a worker ended while it ran. */
+    crashes: integer('crashes').notNull().default(0),
+    nextAt: moment('next_at').notNull(),
+    leaseToken: uuid('lease_token'),
+    leaseUntil: moment('lease_until'),
+    outcome: text('outcome').$type<StepOutcome>(),
+    result: jsonb('result').$type<Record<string, unknown>>(),
+    /** Why it holds or refuses the content, or why the last attempt failed. */
+    reason: text('reason'),
+    createdAt: moment('created_at').notNull(),
+    endedAt: moment('ended_at'),
+  },
+  (table) => [
+    uniqueIndex('steps_content').on(table.contentId, table.name, table.version),
+    index('steps_waiting').on(table.priority.desc().nullsFirst(), table.nextAt, table.id).where(sql`state = 'waiting'`),
+    index('steps_oldest').on(table.id).where(sql`state = 'waiting'`),
+    index('steps_running').on(table.leaseUntil).where(sql`state = 'running'`),
+    index('steps_stopped').on(table.id).where(sql`state in ('failed', 'dead') or outcome in ('hold', 'reject')`),
+    check('steps_state', sql`state in ('waiting', 'running', 'done', 'skipped', 'failed', 'dead')`),
+    check('steps_outcome', sql`outcome in ('pass', 'hold', 'reject')`),
+    check('steps_lease', sql`(state = 'running') = (lease_token is not null and lease_until is not null)`),
+  ],
 )
 
 /** The files of users: a name for a content, in the space of its owner. The id is that of the upload, so its client knows the file by it. */

@@ -1,5 +1,5 @@
 import type { Owner } from '../access/access.ts'
-import type { NewContentState } from '../content.ts'
+import type { NewStep } from '../content.ts'
 import type { Event } from '../events.ts'
 import type { Quota } from '../policy/quota.ts'
 import type { Actor, StoredPart, UploadFields, UploadRecord, UploadState } from '../upload.ts'
@@ -30,8 +30,8 @@ export interface UploadPatch extends Partial<SavedFields> {
   by?: Actor | null
   /** Written to the outbox in the same transaction: a crash may delay its delivery and cannot lose it. */
   event?: Event | undefined
-  /** Of a file that is completed: how its content begins. The content and the node are made in the same statement; not given: live. */
-  content?: NewContentState
+  /** Of a file that is completed: the steps that follow. They, the content and the node are made in the same statement; not given: none. */
+  steps?: NewStep[]
   /** Releases the lease in the same statement. */
   release?: boolean
 }

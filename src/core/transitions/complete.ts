@@ -21,7 +21,7 @@ export async function completeUpload(
   by: Actor | null,
 ): Promise<void> {
   const { upload } = lease
-  const { store, now, newContent } = context
+  const { store, now, newSteps } = context
   const digests = upload.digests && (await readDigests(upload.digests, store, upload.key))
   if (digests && !matchesExpected(digests)) await failDigestMismatch(lease, by)
   const { size, etag, crc32 } = object
@@ -41,7 +41,7 @@ export async function completeUpload(
     lossSeenAt: null,
     // A partial upload that is never concatenated must not stay for ever.
     ...(upload.isPartial ? {} : { expiresAt: null }),
-    ...(upload.isPartial ? {} : { content: newContent(upload) }),
+    ...(upload.isPartial ? {} : { steps: newSteps(upload) }),
     event: eventOf('upload.completed', { ...upload, size }),
     release: true,
   })

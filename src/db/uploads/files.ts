@@ -16,6 +16,14 @@ export function makeFile(state: string): string[] {
   ]
 }
 
+/** Makes the steps that follow the completion. `steps`: a parameter, the `NewStep`s as JSON. */
+export function makeSteps(steps: string): string {
+  return `new_steps as (
+      insert into steps (content_id, name, version, is_blocking, state, priority, next_at, created_at)
+      select saved.id, step.name, step.version, step."isBlocking", 'waiting', 100, saved.completed_at, saved.completed_at
+      from saved, jsonb_to_recordset(${steps}) as step(name text, version int, "isBlocking" boolean) where not saved.is_partial)`
+}
+
 /** Trashes the file of an upload that ends, or brings that of a restored upload back. The content keeps its state. */
 export const trashOrRestoreFile = `node as (
       update nodes n set trashed_at = case when saved.state = 'completed' then null else now() end

@@ -1,9 +1,10 @@
+import { newContentState } from '../../core/content.ts'
 import { type Fence, fixedFields, type UploadPatch, type UploadRepository } from '../../core/ports/uploads.ts'
 import type { UploadRecord } from '../../core/upload.ts'
 import { type NamedStatement, namedStatement } from '../named-parameters.ts'
 import type { Database } from '../open.ts'
 import { returnReservation, type Settlement, settlementOf, settleUsage, usageGroup } from '../usage.ts'
-import { makeFile, recordRemoval, trashOrRestoreFile } from './files.ts'
+import { makeFile, makeSteps, recordRemoval, trashOrRestoreFile } from './files.ts'
 import { columnsOfPart, partDefinition, receiptColumns, setToExcluded } from './part-columns.ts'
 import { columnsExcept, internalFields, toParameters } from './row.ts'
 
@@ -18,9 +19,9 @@ const assignments = saved.map(
 
 /**
  * What a save does beside the row. `complete` and `end` settle the usage, and write the event and the audit entry; `complete` makes the
- * file, `end` trashes or restores it; `remove` records that its object is gone.
+ * file, `complete-steps` also the steps that follow, `end` trashes or restores it; `remove` records that its object is gone.
  */
-type Ending = 'open' | 'complete' | 'end' | 'remove'
+type Ending = 'open' | 'complete' | 'complete-steps' | 'end' | 'remove'
 
 /**
  * The statement by which a lock holder saves: the upload row, its parts, its event, its owner's usage and the audit entry, all or none.
@@ -28,7 +29,7 @@ type Ending = 'open' | 'complete' | 'end' | 'remove'
  * part of a statement each time, also one that changes no row, so a statement has only the parts that its patch needs.
  */
 function saveStatement(ending: Ending, isFinal: boolean, hasParts: boolean): NamedStatement<Parameter> {
-  const settles = ending === 'complete' || ending === 'end'
+  const settles = ending !== 'open' && ending !== 'remove'
   const update = `update upload_sessions s set
         ${assignments.join(',\n        ')},
         ${!settles ? '' : 'event_seq = s.event_seq + case when :eventType::text is null then 0 else 1 end,'}
@@ -85,14 +86,15 @@ const finish = [
 
 const changeFile: Record<Ending, string[]> = {
   open: [],
-  complete: makeFile(':content::text'),
+  complete: makeFile("'live'"),
+  'complete-steps': [...makeFile(':content::text'), makeSteps(':steps::jsonb')],
   end: [trashOrRestoreFile],
   remove: [recordRemoval],
 }
 
 // Only the end of a final upload has to look up partial uploads.
 const statements = new Map(
-  (['open', 'complete', 'end', 'remove'] as const).flatMap((ending) =>
+  (['open', 'complete', 'complete-steps', 'end', 'remove'] as const).flatMap((ending) =>
     [true, false].flatMap((isFinal) =>
       [true, false].map((hasParts) => {
         const statement = saveStatement(ending, isFinal, hasParts)
@@ -145,8 +147,8 @@ function statementFor({ kind }: UploadRecord, patch: UploadPatch, settlement: Se
   return statements.get(key)!
 }
 
-function endingOf({ event, deleteDueAt }: UploadPatch, settlement: Settlement | null): Ending {
-  if (settlement === 'stored') return 'complete'
+function endingOf({ event, deleteDueAt, steps = [] }: UploadPatch, settlement: Settlement | null): Ending {
+  if (settlement === 'stored') return steps.length > 0 ? 'complete-steps' : 'complete'
   if (settlement !== null || event !== undefined) return 'end'
   return deleteDueAt === null ? 'remove' : 'open'
 }
@@ -155,7 +157,7 @@ type Parameter = keyof ReturnType<typeof parametersOf>
 
 /** The parameters of all statements: a field of the patch has the name of its column's. */
 function parametersOf(id: string, { token, revision }: Fence, patch: UploadPatch, settlement: Settlement | null) {
-  const { parts = [], forget = [], event, release = false, by, content = 'live', ...columns } = patch
+  const { parts = [], forget = [], event, release = false, by, steps = [], ...columns } = patch
   let given = 0
   for (const [field, value] of Object.entries(columns)) if (value !== undefined) given += bits.get(field) ?? 0
   return {
@@ -170,7 +172,8 @@ function parametersOf(id: string, { token, revision }: Fence, patch: UploadPatch
     eventType: event?.type ?? null,
     eventData: event ? JSON.stringify(event.data) : null,
     settlement,
-    content,
+    content: newContentState(steps),
+    steps: JSON.stringify(steps),
     actor: by?.id,
     role: by?.role,
     tenant: by?.tenant,

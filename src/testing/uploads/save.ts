@@ -33,7 +33,7 @@ export function saver(rows: Rows): Pick<UploadRepository, 'save' | 'shrinkReserv
 }
 
 function change(row: Row, patch: UploadPatch): void {
-  const { parts = [], forget = [], event, release = false, by, content, ...fields } = patch
+  const { parts = [], forget = [], event, release = false, by, steps, ...fields } = patch
   const given = Object.entries(fields).filter(([, value]) => value !== undefined)
   row.record = structuredCopy(Object.assign(row.record, Object.fromEntries(given)))
   touch(row)

@@ -8,6 +8,8 @@ import { ada, bodyOf, openEngine, testDatabase } from '../../support/open-engine
 
 const notes = Buffer.from('first words of a file of several parts')
 
+const check = { name: 'check', version: 1, isBlocking: true }
+
 /** The content and the node of an upload, as the database has them. */
 async function fileOf(id: string) {
   const database = await testDatabase()
@@ -85,14 +87,14 @@ it('makes no file of a partial upload, and one of the final upload', async () =>
 })
 
 it('begins a content as held where a check must pass it first', async () => {
-  const { engine } = await open({ newContent: ({ contentType }) => (contentType === 'text/plain' ? 'held' : 'live') })
+  const { engine } = await open({ newSteps: ({ contentType }) => (contentType === 'text/plain' ? [check] : []) })
 
   expect(await fileOf(await send(engine, notes))).toMatchObject({ state: 'held' })
   expect(await fileOf(await send(engine, notes, { contentType: 'text/csv' }))).toMatchObject({ state: 'live' })
 })
 
 it.each(['live', 'held'] as const)('trashes a deleted file and brings it back as it was: %s', async (state) => {
-  const { engine } = await open({ newContent: () => state })
+  const { engine } = await open({ newSteps: () => (state === 'held' ? [check] : []) })
   const id = await send(engine, notes)
 
   await engine.cancel(ada, id)

@@ -46,7 +46,6 @@ export function creator(rows: Rows): Pick<UploadRepository, 'insert'> {
 function reserve(rows: Rows, upload: UploadRecord, quota: Quota): number {
   const now = new Date()
   const final = upload.kind === 'final' ? upload : null
-  if (final && findFinal(rows, upload, final.partials)) throw errors.alreadyConcatenating({})
   const partials = final ? reservingPartials(rows, final.partials) : []
   const taken = sumOf(partials, bytesOf)
   const takenStored = sumOf(
@@ -70,6 +69,7 @@ function reserve(rows: Rows, upload: UploadRecord, quota: Quota): number {
       : []),
   ]
   if (error) throw error
+  if (final && findFinal(rows, upload, final.partials)) throw errors.alreadyConcatenating({})
   const granted = upload.size ?? Math.min(upload.maxSize, availableBytes(enforced, usage))
   const { creationsPerMinute: perMinute } = quota
   const until =

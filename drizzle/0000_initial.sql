@@ -228,9 +228,47 @@ CREATE TABLE "audit_seals" (
 	CONSTRAINT "audit_seals_audit_id_unique" UNIQUE("audit_id")
 );
 --> statement-breakpoint
+CREATE TABLE "webhook_deliveries" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "webhook_deliveries_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"endpoint_id" uuid NOT NULL,
+	"event_id" bigint NOT NULL,
+	"upload_id" uuid NOT NULL,
+	"seq" integer NOT NULL,
+	"state" text DEFAULT 'waiting' NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_at" timestamp with time zone NOT NULL,
+	"lease_token" uuid,
+	"lease_until" timestamp with time zone,
+	"last_status" integer,
+	"last_ms" integer,
+	"last_error" text,
+	"delivered_at" timestamp with time zone,
+	"created_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "webhook_endpoints" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"slot" integer NOT NULL,
+	"reach" text NOT NULL,
+	"url" text NOT NULL,
+	"events" jsonb NOT NULL,
+	"secret" text NOT NULL,
+	"old_secret" text,
+	"old_until" timestamp with time zone,
+	"state" text DEFAULT 'on' NOT NULL,
+	"paused_because" text,
+	"failing_since" timestamp with time zone,
+	"not_before" timestamp with time zone,
+	"created_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "nodes" ADD CONSTRAINT "nodes_content_id_contents_id_fk" FOREIGN KEY ("content_id") REFERENCES "public"."contents"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "steps" ADD CONSTRAINT "steps_content_id_contents_id_fk" FOREIGN KEY ("content_id") REFERENCES "public"."contents"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "upload_parts" ADD CONSTRAINT "upload_parts_upload_id_upload_sessions_id_fk" FOREIGN KEY ("upload_id") REFERENCES "public"."upload_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "webhook_deliveries" ADD CONSTRAINT "webhook_deliveries_event_id_upload_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."upload_events"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_log_upload" ON "audit_log" USING btree ("upload_id") WHERE upload_id is not null;--> statement-breakpoint
 CREATE INDEX "audit_log_newest" ON "audit_log" USING btree ("at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
 CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE actor is not null;--> statement-breakpoint
@@ -243,6 +281,7 @@ CREATE INDEX "steps_stopped" ON "steps" USING btree ("id") WHERE state in ('fail
 CREATE INDEX "upload_events_upload" ON "upload_events" USING btree ("upload_id","seq");--> statement-breakpoint
 CREATE INDEX "upload_events_owner" ON "upload_events" USING btree ((data->>'ownerId'),"id");--> statement-breakpoint
 CREATE INDEX "upload_events_pending" ON "upload_events" USING btree ("id") WHERE delivered_at is null;--> statement-breakpoint
+CREATE INDEX "upload_events_time" ON "upload_events" USING brin ("created_at");--> statement-breakpoint
 CREATE INDEX "upload_sessions_owner" ON "upload_sessions" USING btree ("tenant","owner_id","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
 CREATE INDEX "upload_sessions_newest" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);--> statement-breakpoint
 CREATE INDEX "upload_sessions_newest_others" ON "upload_sessions" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE state <> 'completed';--> statement-breakpoint
@@ -255,4 +294,11 @@ CREATE INDEX "upload_sessions_answer_lost" ON "upload_sessions" USING btree ("te
 CREATE INDEX "upload_sessions_deletions" ON "upload_sessions" USING btree ("delete_due_at") WHERE delete_due_at is not null;--> statement-breakpoint
 CREATE INDEX "upload_sessions_cleanup" ON "upload_sessions" USING btree ("id") WHERE needs_cleanup and state not in ('receiving', 'finishing');--> statement-breakpoint
 CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULLS FIRST);--> statement-breakpoint
-CREATE INDEX "api_keys_made_with" ON "api_keys" USING btree ("created_by_key") WHERE created_by_key is not null;
+CREATE INDEX "api_keys_made_with" ON "api_keys" USING btree ("created_by_key") WHERE created_by_key is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "webhook_deliveries_event" ON "webhook_deliveries" USING btree ("endpoint_id","event_id");--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_due" ON "webhook_deliveries" USING btree ("endpoint_id","next_at") WHERE state in ('waiting', 'sending');--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_upload" ON "webhook_deliveries" USING btree ("endpoint_id","upload_id","seq") WHERE state <> 'delivered';--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_delivered" ON "webhook_deliveries" USING btree ("delivered_at") WHERE state = 'delivered';--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_of_event" ON "webhook_deliveries" USING btree ("event_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "webhook_endpoints_owner" ON "webhook_endpoints" USING btree ("tenant","owner_id","slot");--> statement-breakpoint
+CREATE INDEX "webhook_endpoints_all" ON "webhook_endpoints" USING btree ("tenant") WHERE reach = 'all';

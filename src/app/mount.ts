@@ -20,7 +20,7 @@ import { policyVersionsIn } from '../policies/versions.ts'
 import { openCounts } from '../telemetry/counts.ts'
 import { gaugesOf } from '../telemetry/gauges.ts'
 import { countErrors, type MetricsRoute, watchRequests } from '../telemetry/http.ts'
-import { createMetrics, watchGauges } from '../telemetry/metrics.ts'
+import { createMetrics, watchCounters, watchGauges } from '../telemetry/metrics.ts'
 import { type Peers, snapshotOf } from '../telemetry/snapshots.ts'
 import { totalsOf } from '../telemetry/totals.ts'
 import { noTracer, openTracer, type Tracer } from '../telemetry/tracing.ts'
@@ -132,7 +132,10 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     },
   })
   watchGauges(metrics, gaugesOf({ locker, budget, database }))
-  for (const { gauges } of features) watchGauges(metrics, gauges ?? {})
+  for (const { gauges, counters } of features) {
+    watchGauges(metrics, gauges ?? {})
+    watchCounters(metrics, counters ?? {})
+  }
   watchRequests(http, metrics)
   onErrorAnswered(http, countErrors(metrics))
   tracer.watch(http)

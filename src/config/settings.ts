@@ -5,6 +5,7 @@ import { identity } from './settings/identity.ts'
 import { limits } from './settings/limits.ts'
 import { serving } from './settings/serving.ts'
 import { uploads } from './settings/uploads.ts'
+import { webhooks } from './settings/webhooks.ts'
 
 /** Every setting by its group, in the order of `.env.example`. */
 export const groups = {
@@ -13,6 +14,7 @@ export const groups = {
   'Limits of a server': limits,
   Database: database,
   Uploads: uploads,
+  Webhooks: webhooks,
   ...storeGroups(),
 }
 
@@ -23,6 +25,7 @@ export const settings = z.object({
   ...limits,
   ...database,
   ...uploads,
+  ...webhooks,
   ...storeSettings,
 })
 

@@ -108,6 +108,12 @@ export const names = z.string().transform((text) => {
   return list.length === 0 ? null : list
 })
 
+/** Addresses and networks separated by commas; may be empty. */
+export const networks = parsed((text): string[] | null => {
+  const list = splitList(text)
+  return list.every((item) => isIP(item.split('/')[0]!) !== 0 && isNetwork(item)) ? list : null
+}, 'addresses and networks separated by commas')
+
 /** The value of TRUST_PROXY. */
 export const trust = parsed((text): Trust | null => {
   if (text === 'true' || text === 'false') return text === 'true'

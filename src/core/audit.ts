@@ -13,6 +13,13 @@ export type AuditAction =
   | 'key.create'
   | 'key.revoke'
   | 'token.issue'
+  | 'webhook.create'
+  | 'webhook.change'
+  | 'webhook.delete'
+  | 'webhook.rotate'
+  | 'webhook.replay'
+  /** By the server itself: it failed for days, or wants no more events. */
+  | 'webhook.pause'
   /** Refused requests that were too many to be recorded one by one; `times` has their number. */
   | 'audit.drop'
 

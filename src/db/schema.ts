@@ -325,5 +325,7 @@ export const uploadEvents = pgTable(
     index('upload_events_upload').on(table.uploadId, table.seq),
     index('upload_events_owner').on(sql`(data->>'ownerId')`, table.id),
     index('upload_events_pending').on(table.id).where(sql`delivered_at is null`),
+    // Events are appended in the order of time, so a range of it is a range of pages.
+    index('upload_events_time').using('brin', table.createdAt),
   ],
 )

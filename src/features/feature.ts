@@ -43,6 +43,8 @@ export interface Feature {
   jobs?: Job[]
   /** Gauges of this process, read at each scrape, by metric name. */
   gauges?: Record<string, { help: string; value: () => number }>
+  /** Counters of this process since its start, likewise. */
+  counters?: Record<string, { help: string; value: () => number }>
   /** Called after the last request was answered and the engine has saved everything; the database is still there. */
   close?(): Promise<void>
 }

@@ -8,6 +8,7 @@ import { createOperatorHooks } from './operator-hooks/index.ts'
 import { createPolicies } from './policies/index.ts'
 import { createRateLimits } from './rate-limits/index.ts'
 import { createUsage } from './usage/index.ts'
+import { createWebhooks } from './webhooks/index.ts'
 
 export const features = [
   createAudit,
@@ -19,4 +20,5 @@ export const features = [
   createLiveEvents,
   createAdminUploads,
   createActivity,
+  createWebhooks,
 ] as const

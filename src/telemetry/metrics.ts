@@ -170,3 +170,21 @@ export function watchGauges(
     })
   }
 }
+
+/** Counters of the parts, read at each scrape. Their values only grow. */
+export function watchCounters(
+  { registry }: Metrics,
+  values: Record<string, { help: string; value: () => number }>,
+): void {
+  for (const [name, { help, value }] of Object.entries(values)) {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(value())
+      },
+    })
+  }
+}

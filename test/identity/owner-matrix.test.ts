@@ -11,7 +11,7 @@ import { signToken } from '../../src/http/identity/secret.ts'
 import { memoryStore } from '../support/memory-store.ts'
 import { bodyOf } from '../support/open-engine.ts'
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts'
-import { endless, isPublic, type Kind, rows } from './routes.ts'
+import { endless, endpoint, isPublic, type Kind, rows } from './routes.ts'
 
 /** The status of a route for a caller: `ok` is the status for callers with permission. */
 type Outcome = 'ok' | 401 | 403 | 404
@@ -26,6 +26,8 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
   complete: { enough: ['upload'], lacking: ['read', 'cancel'] },
   read: { enough: ['read'], lacking: ['cancel'] },
   list: { enough: ['read'], lacking: ['upload', 'cancel'] },
+  subscribe: { enough: ['read'], lacking: ['upload', 'cancel'] },
+  webhook: { enough: ['read'], lacking: ['upload', 'cancel'] },
   cancel: { enough: ['cancel'], lacking: ['upload', 'read'] },
   // Returns the caller's own identity, which needs no scope.
   me: { enough: ['cancel'], lacking: [] },
@@ -51,6 +53,7 @@ const isOnUpload = (kind: Kind) => onOneUpload.includes(kind)
 const onOneUploadByAdmin = ['operate', 'finish', 'expire']
 const isOperation = (kind: Kind) => onOneUploadByAdmin.includes(kind)
 const adminKinds = ['admin', 'revoke', 'server']
+const isOther = (kind: Kind) => kind === 'revoke' || kind === 'webhook'
 const isForAdmins = (kind: Kind) => isOperation(kind) || adminKinds.includes(kind)
 const ownerOnly = ['append', 'complete']
 
@@ -71,10 +74,11 @@ const keys = new Map<string, { id: string; token: string }>()
 
 const user = (id: string, tenant: string | null, more = {}) =>
   signToken(secret, userOf(id, 'creator', { tenant, ...more }), 60)
-const otherUser = (kind: Kind): Outcome => (isOnUpload(kind) ? 404 : isForAdmins(kind) ? 403 : 'ok')
+const otherUser = (kind: Kind): Outcome =>
+  isOnUpload(kind) || kind === 'webhook' ? 404 : isForAdmins(kind) ? 403 : 'ok'
 // Admins of tenants without users: every user they could see is of another tenant.
 const foreignAdmin = (kind: Kind): Outcome =>
-  isOnUpload(kind) || isOperation(kind) || kind === 'revoke' ? 404 : kind === 'server' ? 403 : 'ok'
+  isOnUpload(kind) || isOperation(kind) || isOther(kind) ? 404 : kind === 'server' ? 403 : 'ok'
 const unauthenticated = (): Outcome => 401
 
 const callers: Record<string, Caller> = {
@@ -137,6 +141,7 @@ beforeAll(async () => {
     JWT_SECRET: secret,
     DATA_DIR: '/nowhere',
     CORS_ORIGINS: '*',
+    WEBHOOKS_PER_USER: '1000',
   })
   const store = memoryStore()
   app = await buildApp(config, { store, database, onRoute: (route) => routes.push(route) })
@@ -182,8 +187,8 @@ describe.each(Object.entries(callers))('%s', (_who, caller) => {
     }
     const before = await app.engine.get(ann, id)
     const token = await caller.token(id, kind)
-    const keyId = kind === 'revoke' ? (await createKey({ name: 'one', scopes: ['read'] })).id : ''
-    const { url, headers, payload } = row.request(id, keyId)
+    const otherId = await otherOf(kind)
+    const { url, headers, payload } = row.request(id, otherId)
     const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
 
     const answer = await app.http.inject({
@@ -232,6 +237,14 @@ it('a key created by an admin of a tenant is of that tenant by default', async (
 
   expect(made.json()).toMatchObject({ tenant: 'initech' })
 })
+
+/** What a row asks about that is no upload: a new key or a new webhook of ann of acme. */
+async function otherOf(kind: Kind): Promise<string> {
+  if (kind === 'revoke') return (await createKey({ name: 'one', scopes: ['read'] })).id
+  if (kind !== 'webhook') return ''
+  const headers = { authorization: `Bearer ${await user('ann', 'acme')}` }
+  return (await app.http.inject({ method: 'POST', url: '/v1/webhooks', headers, payload: endpoint })).json().id
+}
 
 /** Creates a key as an admin without a tenant; by default for ann of acme. */
 async function createKey(creation: { name: string; scopes: Scope[]; user?: string; tenant?: string }) {

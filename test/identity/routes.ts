@@ -7,10 +7,10 @@ import type { Action } from '../../src/core/access/actions.ts'
 
 /**
  * What a route does, which decides who may use it: an action, or what the table of actions does not have. `admin`: lists and creations by
- * an admin, of a tenant or of all; `operate`: what an admin asks of one upload, and its owner on a route of its own; `revoke`: of one key;
+ * an admin, of a tenant or of all; `operate`: what an admin asks of one upload, and its owner on a route of its own; `revoke`: of one key; `webhook`: of one endpoint;
  * `server`: routes about all tenants. `nothing`: refuses every caller.
  */
-export type Kind = Action | 'me' | 'admin' | 'operate' | 'revoke' | 'server' | 'nothing'
+export type Kind = Action | 'me' | 'admin' | 'operate' | 'revoke' | 'webhook' | 'server' | 'nothing'
 
 export interface Row {
   /** `METHOD url` as registered, with the protocol where two share a path. */
@@ -18,8 +18,8 @@ export interface Row {
   kind: Kind
   /** The status for callers with permission. */
   ok: number
-  /** The request about upload `id`, or about the key `keyId` of its owner. */
-  request: (id: string, keyId: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
+  /** The request about upload `id`, or about the key or the webhook `otherId` of its owner. */
+  request: (id: string, otherId: string) => { url: string; headers?: Record<string, string>; payload?: string | object }
 }
 
 const tus = { 'tus-resumable': '1.0.0' }
@@ -55,6 +55,46 @@ const jsonApi: Row[] = [
     request: (id) => ({ url: `/v1/uploads/${id}/fingerprint`, payload: { fingerprint: 'file-1' } }),
   },
   { route: 'DELETE /v1/uploads/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/v1/uploads/${id}` }) },
+]
+
+// Messages to this host are refused without a look at the network.
+export const endpoint = { url: 'https://localhost/' }
+const delivery = (hook: string) => `/v1/webhooks/${hook}/deliveries`
+const range = { since: '2026-01-01T00:00:00Z' }
+
+const webhooks: Row[] = [
+  { route: 'GET /v1/webhooks', kind: 'subscribe', ok: 200, request: () => ({ url: '/v1/webhooks' }) },
+  {
+    route: 'POST /v1/webhooks',
+    kind: 'subscribe',
+    ok: 201,
+    request: () => ({ url: '/v1/webhooks', payload: endpoint }),
+  },
+  ...(
+    [
+      ['GET', '', 200, undefined],
+      ['PATCH', '', 200, { state: 'paused' }],
+      ['DELETE', '', 204, undefined],
+      ['POST', '/secret', 200, undefined],
+      ['POST', '/test', 200, undefined],
+      ['POST', '/replay', 202, range],
+      ['GET', '/deliveries', 200, undefined],
+    ] as const
+  ).map(
+    ([method, path, ok, payload]): Row => ({
+      route: `${method} /v1/webhooks/:id${path}`,
+      kind: 'webhook',
+      ok,
+      request: (_id, hook) => ({ url: `/v1/webhooks/${hook}${path}`, ...(payload && { payload }) }),
+    }),
+  ),
+  // There is no such delivery.
+  {
+    route: 'POST /v1/webhooks/:id/deliveries/:deliveryId/retry',
+    kind: 'webhook',
+    ok: 404,
+    request: (_id, hook) => ({ url: `${delivery(hook)}/1/retry` }),
+  },
 ]
 
 const admin: Row[] = [
@@ -341,7 +381,7 @@ const inTus: Row[] = [
   ),
 ]
 
-export const rows: Row[] = [...jsonApi, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
+export const rows: Row[] = [...jsonApi, ...webhooks, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
 
 /** Routes whose response does not end: test/features/live-events/events.test.ts tests them with every kind of caller. */
 export const endless = ['GET /v1/events']

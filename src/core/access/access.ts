@@ -86,7 +86,7 @@ export function authorizeOwner(actor: Actor, upload: UnmeasuredView, action: Act
  * Checks that `actor` may ask for an action that is not about one upload.
  * @throws UploadError FORBIDDEN; UNAUTHENTICATED for a resume token, which is valid for one upload only
  */
-export function authorizeCollection(actor: Actor, action: 'create' | 'list'): void {
+export function authorizeCollection(actor: Actor, action: 'create' | 'list' | 'subscribe'): void {
   if (actor.resumeUploadId !== undefined && !actions[action].resumeToken) throw errors.resumeTokenOfOther()
   assertScope(actor, action)
 }

@@ -1,10 +1,10 @@
 import type { Scope } from '../upload.ts'
 
 /**
- * What can be asked of uploads. `append`: every way in which bytes arrive; `read`: every look at one upload; `finish` and `expire`: what
- * the server does by itself in time, at once.
+ * What can be asked of uploads. `append`: every way in which bytes arrive; `read`: every look at one upload; `subscribe`: to be told of
+ * them by webhooks; `finish` and `expire`: what the server does by itself in time, at once.
  */
-export type Action = 'create' | 'append' | 'read' | 'complete' | 'cancel' | 'list' | 'finish' | 'expire'
+export type Action = 'create' | 'append' | 'read' | 'complete' | 'cancel' | 'list' | 'subscribe' | 'finish' | 'expire'
 
 /** Who may ask for an action. */
 export interface ActionRule {
@@ -26,6 +26,7 @@ export const actions: Record<Action, ActionRule> = {
   complete: { owner: true, admin: false, resumeToken: true, scopes: ['upload'] },
   cancel: { owner: true, admin: true, resumeToken: true, scopes: ['cancel', 'admin'] },
   list: { owner: true, admin: false, resumeToken: false, scopes: ['read'] },
+  subscribe: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
   finish: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
   expire: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
 }

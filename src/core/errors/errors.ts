@@ -7,6 +7,7 @@ import { restErrors } from './rest.ts'
 import { rufhErrors } from './rufh.ts'
 import { tusErrors } from './tus.ts'
 import { uploadErrors } from './uploads.ts'
+import { webhookErrors } from './webhooks.ts'
 
 /**
  * The error table: a maker for every error that can be answered, by name. A call site gives facts and never a sentence:
@@ -21,5 +22,6 @@ export const errors = {
   ...rufhErrors,
   ...restErrors,
   ...adminErrors,
+  ...webhookErrors,
   ...infrastructureErrors,
 }

@@ -15,7 +15,7 @@ const chunk = (offset: number, part: Buffer) =>
 type Operation = (engine: RunningEngine, actor: Actor, id: string) => Promise<unknown>
 
 /** Every operation on one upload, by its action. */
-const operations: Record<Exclude<Action, 'create' | 'list'>, Record<string, Operation>> = {
+const operations: Record<Exclude<Action, 'create' | 'list' | 'subscribe'>, Record<string, Operation>> = {
   append: {
     append: (engine, actor, id) => engine.append(actor, id, chunk(0, bytes)),
     uploadPart: (engine, actor, id) => engine.uploadPart(actor, id, { number: 1, body: bodyOf(bytes), bodySize: 5 }),
@@ -83,7 +83,7 @@ describe.each(callers)('%s', (name, more, allowed) => {
 })
 
 it('every action is tried', () => {
-  expect(['create', 'list', ...Object.keys(operations)].sort()).toEqual(Object.keys(actions).sort())
+  expect(['create', 'list', 'subscribe', ...Object.keys(operations)].sort()).toEqual(Object.keys(actions).sort())
 })
 
 describe('a list', () => {

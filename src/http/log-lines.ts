@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { stdTimeFunctions } from 'pino'
+import { withoutSecretHeaders } from './log-secrets.ts'
 import { isText, type LogFormat, type TextTarget, textStream } from './log-text.ts'
 
 export interface LogLines {
@@ -11,13 +12,13 @@ export interface LogLines {
   worker?: number | null
 }
 
-/** pino's options for the lines of every process: as JSON with the time in ISO 8601 and the name of the level, or as text for a terminal. */
+/** pino's options for the lines of every process, without secret headers: as JSON with the time in ISO 8601 and the name of the level, or as text for a terminal. */
 export function logLines({ level, format, target = process.stdout, worker = null }: LogLines) {
   return {
     level,
     stream: isText(format, target) ? textStream(target) : target,
     timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (name: string) => ({ level: name }) },
+    formatters: { level: (name: string) => ({ level: name }), log: withoutSecretHeaders },
     base: { pid: process.pid, hostname: hostname(), ...(worker !== null && { worker }) },
   }
 }

@@ -8,14 +8,6 @@ import {
 } from 'fastify'
 import { type LogLines, logLines } from './log-lines.ts'
 
-const secretHeaders = [
-  'authorization',
-  'cookie',
-  'set-cookie',
-  'x-api-key',
-  'proxy-authorization',
-  'upload-resume-token',
-]
 const maxNames = 20
 // Only short, plain parameter names are logged: anything else may be a secret itself.
 const plainName = /^[\w.[\]-]{1,32}$/
@@ -33,10 +25,6 @@ export function loggingOptions({ trustsProxy, ...lines }: LoggingOptions) {
   return {
     logger: {
       ...logLines(lines),
-      redact: {
-        paths: secretHeaders.flatMap((name) => [`headers["${name}"]`, `*.headers["${name}"]`]),
-        censor: '[redacted]',
-      },
       serializers: { req: describeRequest, res: describeReply },
     },
     logController: new RequestLog({ requestIdLogLabel: 'requestId' }),

@@ -39,6 +39,32 @@ describe('the log', () => {
     expect(JSON.stringify(lines)).toContain('/files/abc?token=[redacted]&page=[redacted]')
   })
 
+  it.each([
+    ['in the field headers', { headers: { Cookie: 'swordfish', accept: 'text/css' } }],
+    ['of an object', { sent: { headers: { authorization: 'swordfish' }, accept: 'text/css' } }],
+    [
+      'of an error',
+      { err: Object.assign(new Error('no'), { headers: { 'x-api-key': 'swordfish', accept: 'text/css' } }) },
+    ],
+  ])('contains no secret header %s', (_where, fields) => {
+    const { app, lines } = appThatLogs()
+
+    app.log.info(fields, 'a line')
+
+    expect(JSON.stringify(lines)).not.toContain('swordfish')
+    expect(JSON.stringify(lines)).toContain('text/css')
+  })
+
+  it('has the message and the stack of an error with headers', () => {
+    const { app, lines } = appThatLogs()
+
+    app.log.info({ err: Object.assign(new Error('no way'), { headers: {} }) }, 'a line')
+
+    expect(lines[0]).toMatchObject({
+      err: { type: 'Error', message: 'no way', stack: expect.stringContaining('no way') },
+    })
+  })
+
   it('has the name of the level and the time in ISO 8601', async () => {
     const { app, lines } = appThatLogs()
 

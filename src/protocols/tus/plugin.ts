@@ -55,15 +55,20 @@ export async function tusPlugin(
   app: FastifyInstance,
   { engine, path, publicUrl, maxSize, resumeTokens }: TusOptions,
 ): Promise<void> {
+  const store = new EngineStore(engine)
   const tus = new Server({
     path,
-    datastore: new EngineStore(engine),
+    datastore: store,
     locker: noLocks,
     relativeLocation: true,
     namingFunction: () => 'named-by-the-engine',
     // The engine checks the limit of the role: 0 turns off the check of @tus/server.
     maxSize: ({ method }) => (method === 'OPTIONS' ? maxSize() : 0),
   })
+
+  // No byte passes @tus/server, so the streams that it makes for a body would be made for nothing.
+  const writeToStore = (_body: unknown, { id }: { id: string }) => store.write(null, id)
+  for (const handler of [tus.handlers.POST, tus.handlers.PATCH]) Object.assign(handler, { writeToStore })
 
   ignoreUnusableTypes(app)
   leaveBodiesUnread(app)

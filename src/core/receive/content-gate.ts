@@ -3,12 +3,21 @@
  * that are acknowledged one by one; until there are enough, the row keeps them as the upload's prefix. Then media type, category and
  * key are saved in one statement and the bytes go on to the store. A file that its owner may not send is refused, and the upload
  * has failed.
+ *
+ *   waiting   collects bytes until they are enough, or the file ends
+ *   looking   looks at the collected bytes, while the body may end
+ *   passing   gives the collected bytes to the writer. If the writer fails, the gate stays here: what failed is the writer's to tell
+ *   open      bytes go straight to the writer
+ *   refused   the owner may not send such a file. The rest of the body is read for its digest, and dropped
+ *   failed    the type could not be detected or saved. The collected bytes are kept in the row all the same
+ *
+ *   waiting → looking → passing → open      looking → refused | failed
  */
 
 import type { EngineContext } from '../engine-context.ts'
 import { isUploadError, type UploadError } from '../errors/error.ts'
 import type { Lease } from '../lease.ts'
-import type { BodyWriter } from '../parts/body-writer.ts'
+import type { BodyWriter, ClosedBody } from '../parts/body-writer.ts'
 import type { ContentCheck } from '../policy/content-check.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { failUpload } from '../transitions/fail.ts'
@@ -28,117 +37,182 @@ export interface GateRequest {
   onRecorded(offset: number): void
 }
 
-/** `writer`, which must be at the beginning of the file, behind the gate. */
-export function openContentGate(
-  context: EngineContext,
-  writer: BodyWriter,
-  lease: Lease,
-  { content, size, awaitsDigest, by, expiryPatch, onRecorded }: GateRequest,
-): BodyWriter {
-  const { upload } = lease
-  const sniffLength = content?.sniffLength ?? 0
-  const needed = Math.min(sniffLength, size ?? sniffLength)
-  const from = upload.offset
-  let position = from
-  // A copy: the writer gives back the memory of what it has stored.
-  let waiting: Buffer[] = upload.prefix ? [Buffer.from(upload.prefix)] : []
-  let waitingSize = upload.prefix?.length ?? 0
-  /** `looking`: the waiting bytes are being looked at, during which the body may end; `passing`: they are being given to the writer. */
-  let state: 'waiting' | 'looking' | 'passing' | 'open' | 'refused' = 'waiting'
-  let opening: Promise<void> | null = null
-  let typeError: UploadError | null = null
-  let failure: unknown = null
-  /** What the row said of the file before these bytes were looked at. */
-  let before: Pick<UploadRecord, 'contentType' | 'category' | 'key'> | null = null
+type GateState =
+  | { name: 'waiting' | 'looking' | 'passing' | 'open' }
+  | { name: 'refused'; error: UploadError }
+  | { name: 'failed'; error: unknown }
 
-  /** Looks at the waiting bytes and lets them pass; once. */
-  function open(): Promise<void> {
-    opening ??= look().catch((error: unknown) => {
-      failure = error
+/** The states that may follow each one. */
+export const gateTransitions: Record<GateState['name'], GateState['name'][]> = {
+  waiting: ['looking'],
+  looking: ['passing', 'refused', 'failed'],
+  passing: ['open'],
+  open: [],
+  refused: [],
+  failed: [],
+}
+
+/** A writer that must be at the beginning of the file, behind the gate. */
+export class ContentGate implements BodyWriter {
+  readonly #context: EngineContext
+  readonly #writer: BodyWriter
+  readonly #lease: Lease
+  readonly #request: GateRequest
+  /** Bytes that show the type, unless the file is shorter. */
+  readonly #sniffLength: number
+  /** The bytes that the writer has not been given. */
+  readonly #collected: Buffer[]
+  /** What the row said of the file before these bytes were looked at. */
+  readonly #before: Pick<UploadRecord, 'contentType' | 'category' | 'key'>
+  #state: GateState = { name: 'waiting' }
+  /** `looking` and `passing`, once they have begun. */
+  #opening: Promise<void> | null = null
+  #position: number
+
+  constructor(context: EngineContext, writer: BodyWriter, lease: Lease, request: GateRequest) {
+    const { prefix, offset, contentType, category, key } = lease.upload
+    this.#context = context
+    this.#writer = writer
+    this.#lease = lease
+    this.#request = request
+    this.#sniffLength = request.content?.sniffLength ?? 0
+    // A copy: the writer gives back the memory of what it has stored.
+    this.#collected = prefix ? [Buffer.from(prefix)] : []
+    this.#before = { contentType, category, key }
+    this.#position = offset
+  }
+
+  get state(): GateState['name'] {
+    return this.#state.name
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  take(chunk: Buffer): Promise<void> | null {
+    this.#position += chunk.length
+    if (this.#opening === null) {
+      this.#collected.push(chunk)
+      return this.#hasEnough() ? this.#open() : null
+    }
+    if (this.state === 'looking' || this.state === 'passing')
+      return this.#opening.then(() => this.#passOn(chunk) ?? undefined)
+    return this.#passOn(chunk)
+  }
+
+  async flush(): Promise<void> {
+    await this.#opening?.catch(() => {})
+    if (this.#state.name === 'refused') await this.#refuse(this.#state.error)
+    await (this.#hasPassed() ? this.#writer.flush() : this.#keepCollected())
+  }
+
+  async close(ending?: () => UploadPatch): Promise<ClosedBody> {
+    await this.#open().catch(() => {})
+    if (this.#state.name === 'refused') await this.#refuse(this.#state.error)
+    if (!this.#hasPassed()) await this.#keepCollected()
+    return this.#writer.close(ending)
+  }
+
+  async discard(): Promise<void> {
+    await this.#opening?.catch(() => {})
+    this.#collected.length = 0
+    await this.#writer.discard()
+    await this.#forgetType()
+  }
+
+  #hasEnough(): boolean {
+    const size = this.#position - this.#writer.position
+    return size >= Math.min(this.#sniffLength, this.#request.size ?? this.#sniffLength)
+  }
+
+  #hasPassed(): boolean {
+    return this.state === 'passing' || this.state === 'open'
+  }
+
+  #passOn(chunk: Buffer): Promise<void> | null {
+    if (this.#state.name === 'failed') return Promise.reject(this.#state.error as Error)
+    return this.#state.name === 'refused' ? null : this.#writer.take(chunk)
+  }
+
+  /** Looks at the collected bytes and lets them pass; once. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#look()
+    return this.#opening
+  }
+
+  async #look(): Promise<void> {
+    this.#become({ name: 'looking' })
+    const refusal = await this.#detect().catch((error: unknown) => {
+      this.#become({ name: 'failed', error })
       throw error
     })
-    return opening
-  }
-
-  async function look(): Promise<void> {
-    state = 'looking'
-    if (content) await detect(content, Buffer.concat(waiting).subarray(0, sniffLength))
-    if (typeError) {
-      state = 'refused'
-      return awaitsDigest ? undefined : Promise.reject(typeError as Error)
+    if (refusal) {
+      this.#become({ name: 'refused', error: refusal })
+      if (this.#request.awaitsDigest) return
+      throw refusal
     }
-    state = 'passing'
-    for (const chunk of waiting.splice(0)) await writer.take(chunk)
-    state = 'open'
+    this.#become({ name: 'passing' })
+    for (const chunk of this.#collected.splice(0)) await this.#writer.take(chunk)
+    this.#become({ name: 'open' })
   }
 
-  async function detect(check: ContentCheck, prefix: Buffer): Promise<void> {
-    const sniffed = await check.sniff(prefix)
-    let patch: UploadPatch | null = null
+  /** Saves the type that the collected bytes show. Returns why its owner may not send the file; `null`: they may. */
+  async #detect(): Promise<UploadError | null> {
+    const { content, by } = this.#request
+    if (!content) return null
+    const prefix = this.#prefix()
+    const sniffed = await content.sniff(prefix)
+    let patch: UploadPatch | null
     try {
-      patch = await inspectedTypePatch(context, check, upload, prefix, sniffed, by)
+      patch = await inspectedTypePatch(this.#context, content, this.#lease.upload, prefix, sniffed, by)
     } catch (error) {
-      if (!isUploadError(error) || error.status >= 500) throw error
-      typeError = error
+      if (isUploadError(error) && error.status < 500) return error
+      throw error
     }
-    if (!patch) return
-    const { contentType, category, key } = upload
-    before = { contentType, category, key }
-    await lease.save(patch)
+    if (patch) await this.#lease.save(patch)
+    return null
   }
 
-  async function refuse(error: UploadError): Promise<never> {
-    await writer.discard()
-    await failUpload(lease, 'type', by)
+  async #refuse(error: UploadError): Promise<never> {
+    await this.#writer.discard()
+    await failUpload(this.#lease, 'type', this.#request.by)
     throw error
   }
 
-  /** Keeps bytes that are not enough yet in the row. */
-  async function keepPrefix(): Promise<void> {
-    await writer.flush()
-    const prefix = Buffer.concat(waiting).subarray(0, sniffLength)
-    if (prefix.length > (upload.prefix?.length ?? 0)) {
-      await lease.save({ ...expiryPatch(), prefix, offset: prefix.length, release: true })
+  /** Keeps bytes that are not enough yet, or could not be looked at, in the row. @throws why the gate has failed */
+  async #keepCollected(): Promise<void> {
+    const { expiryPatch, onRecorded } = this.#request
+    await this.#writer.flush()
+    const prefix = this.#prefix()
+    if (prefix.length > (this.#lease.upload.prefix?.length ?? 0)) {
+      await this.#lease.save({ ...expiryPatch(), prefix, offset: prefix.length, release: true })
       onRecorded(prefix.length)
     }
-    if (failure) throw failure
+    if (this.#state.name === 'failed') throw this.#state.error
   }
 
-  const hasPassed = () => state === 'passing' || state === 'open'
+  /** The collected bytes as far as they are looked at. */
+  #prefix(): Buffer {
+    return Buffer.concat(this.#collected).subarray(0, this.#sniffLength)
+  }
 
-  return {
-    get position() {
-      return position
-    },
-    take(chunk) {
-      position += chunk.length
-      if (state === 'open') return writer.take(chunk)
-      // A refused body is read to its end all the same: only then its digest can be verified.
-      if (typeError) return null
-      if (opening) return opening.then(() => writer.take(chunk) ?? undefined)
-      waiting.push(chunk)
-      waitingSize += chunk.length
-      return waitingSize < needed ? null : open()
-    },
-    async flush() {
-      await opening?.catch(() => {})
-      if (typeError) await refuse(typeError)
-      await (hasPassed() ? writer.flush() : keepPrefix())
-    },
-    async close(ending) {
-      await open().catch(() => {})
-      if (typeError) await refuse(typeError)
-      // Bytes that could not pass: `keepPrefix` throws the reason.
-      if (!hasPassed()) await keepPrefix()
-      return writer.close(ending)
-    },
-    async discard() {
-      await opening?.catch(() => {})
-      waiting = []
-      await writer.discard()
-      // A body that does not count says nothing of the file. A key under which an object may lie stays, so that the clean-up finds it.
-      const hasMultipart = upload.multipartId !== null || lease.ledger.mayHaveMultipart(upload.key)
-      if (before && upload.offset === from) await lease.save(hasMultipart ? { ...before, key: upload.key } : before)
-    },
+  /**
+   * A body that does not count says nothing of the file, unless the store has something of it that the row names: parts of a multipart
+   * upload become an object of the type under which it was created, and stored first bytes are not looked at again.
+   */
+  async #forgetType(): Promise<void> {
+    const { upload, ledger } = this.#lease
+    const isStored = upload.multipartId !== null || upload.offset > (upload.prefix?.length ?? 0)
+    if (isStored || upload.contentType === this.#before.contentType) return
+    // A key under which an orphaned multipart upload may lie stays, so that the clean-up finds it.
+    const key = ledger.mayHaveMultipart(upload.key) ? upload.key : this.#before.key
+    await this.#lease.save({ ...this.#before, key })
+  }
+
+  #become(state: GateState): void {
+    if (!gateTransitions[this.state].includes(state.name))
+      throw new Error(`a gate that is ${this.state} does not become ${state.name}`)
+    this.#state = state
   }
 }

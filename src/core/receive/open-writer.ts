@@ -6,7 +6,7 @@ import type { PartWriterOptions } from '../parts/part-writer-options.ts'
 import { nextTailKey } from '../tail-keys.ts'
 import { removeDropped } from '../transitions/leftovers.ts'
 import type { Actor } from '../upload.ts'
-import { openContentGate } from './content-gate.ts'
+import { ContentGate } from './content-gate.ts'
 
 /** What one body asks of its writer; not given: as the row has it. */
 export type WriterRequest = Partial<
@@ -50,5 +50,5 @@ export function openPartWriter(
   const content = upload.isPartial ? null : context.content
   if (!isFirst || (upload.prefix === null && !content)) return writer
   const onRecorded = (offset: number) => request.onRecorded?.(offset)
-  return openContentGate(context, writer, lease, { content, size, awaitsDigest, by, expiryPatch, onRecorded })
+  return new ContentGate(context, writer, lease, { content, size, awaitsDigest, by, expiryPatch, onRecorded })
 }

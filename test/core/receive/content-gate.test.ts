@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import type { Digest, RunningEngine } from '../../../src/core/engine.ts'
+import type { EngineOptions } from '../../../src/core/engine-options.ts'
 import { UploadError } from '../../../src/core/errors/error.ts'
 import { defaultPolicies, type Policy } from '../../../src/core/policy/policy.ts'
 import { contentRules } from '../../../src/core/policy/rules/index.ts'
@@ -11,15 +13,20 @@ import { bytes, declared, gif, html, jpeg, noise, png, real, svgWithScript } fro
 import { finalOf } from '../../support/final-of.ts'
 import { type MemoryStore, unavailable } from '../../support/memory-store.ts'
 import { ada, bodyOf, brokenBody, openEngine } from '../../support/open-engine.ts'
+import { until } from '../../support/until.ts'
 
 const content = { sniff, sniffLength, rules: contentRules }
 const partSize = 8192
 
 /** An engine with the content check, for a user who may send only `mediaTypes`. */
-async function openChecking(mediaTypes: string[] = ['*/*'], policy: Partial<Policy> = {}) {
+async function openChecking(
+  mediaTypes: string[] = ['*/*'],
+  policy: Partial<Policy> = {},
+  overrides: Partial<EngineOptions> = {},
+) {
   const { creator } = defaultPolicies.roles
   const policies = { ...defaultPolicies, roles: { creator: { ...creator, mediaTypes, ...policy } } }
-  return openEngine({ contentCheck: content, partSize, policies: () => policies })
+  return openEngine({ contentCheck: content, partSize, policies: () => policies, ...overrides })
 }
 
 const creation = (contentType: string, size: number | null, filename = 'a.bin') => ({
@@ -358,6 +365,84 @@ describe('under a checksum', () => {
 
     await expect(refused).rejects.toMatchObject({ code: 'TYPE_NOT_ALLOWED' })
     expect(store.calls).toEqual([])
+  })
+})
+
+describe('a body that is longer than its file', () => {
+  const pdf = real('samples/note.pdf')
+
+  /** An engine that stores parts with a number of `held` and above only when the body has turned out to be too long. */
+  async function openHolding(held: (number: number) => boolean, partSize: number) {
+    const tooLong = Promise.withResolvers<void>()
+    const onBody = (end: string) => (end === 'too-long' ? tooLong.resolve() : undefined)
+    const opened = await openChecking(['*/*'], {}, { partSize, onBody, bodyIdleMs: 0 })
+    const { uploadPart } = opened.store
+    opened.store.uploadPart = async (key, multipartId, number, bytes) => {
+      if (held(number)) await tooLong.promise
+      return uploadPart(key, multipartId, number, bytes)
+    }
+    return opened
+  }
+
+  /** Appends `whole` from `offset` on, then, when `isRecorded` is true of the row, a byte too many. */
+  async function overrun(
+    { engine, database }: Awaited<ReturnType<typeof openChecking>>,
+    id: string,
+    { offset, whole }: { offset: number; whole: Buffer },
+    isRecorded: (row: { multipart_id: string | null; prefix: Buffer | null }) => boolean,
+  ): Promise<void> {
+    const body = new PassThrough()
+    const refused = engine.append(ada, id, { offset, body, bodySize: null, ending: 'at-size' })
+    refused.catch(() => {})
+    body.write(whole.subarray(offset))
+    const find = { name: 'test-stored', text: 'select multipart_id, prefix from upload_sessions where id = $1' }
+    await until(async () => {
+      const [row] = await database.query<Parameters<typeof isRecorded>[0]>(find, [id])
+      return isRecorded(row!)
+    })
+    body.end(Buffer.from('x'))
+    await expect(refused).rejects.toMatchObject({ facts: { overflow: true } })
+  }
+
+  it('does not take the type back under which its multipart upload was recorded', async () => {
+    const opened = await openHolding((number) => number === 1, partSize)
+    const { engine, store } = opened
+    const whole = long(pdf, 2 * partSize + 100)
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+
+    await overrun(opened, id, { offset: 0, whole }, ({ multipart_id }) => multipart_id !== null)
+
+    expect(await engine.get(ada, id)).toMatchObject({ offset: 0, contentType: 'application/pdf', category: 'document' })
+    const upload = await append(engine, id, 0, whole)
+    expect(upload).toMatchObject({ state: 'completed', contentType: 'application/pdf' })
+    expect(store.metadata.get(upload.key)).toMatchObject({ contentType: 'application/pdf' })
+  })
+
+  it('does not take the type back of first bytes that went from the row to the store', async () => {
+    const opened = await openHolding((number) => number > 1, 1000)
+    const { engine } = opened
+    const whole = long(pdf, sniffLength + 300)
+    const { id } = await engine.create(ada, creation('image/png', whole.length))
+    await append(engine, id, 0, whole.subarray(0, 1000))
+
+    await overrun(opened, id, { offset: 1000, whole }, ({ prefix }) => prefix === null)
+
+    expect(await engine.get(ada, id)).toMatchObject({ offset: 1000, contentType: 'application/pdf' })
+    expect(await append(engine, id, 1000, whole.subarray(1000))).toMatchObject({
+      state: 'completed',
+      contentType: 'application/pdf',
+    })
+  })
+
+  it('says nothing of the type while no byte of the file is stored', async () => {
+    const { engine } = await openChecking()
+    const { id, key } = await engine.create(ada, creation('image/png', sniffLength + 300))
+    const body = bodyOf(long(pdf, sniffLength + 301))
+
+    const refused = engine.append(ada, id, { offset: 0, body, bodySize: null, ending: 'at-size' })
+
+    await expect(refused).rejects.toMatchObject({ facts: { overflow: true } })
+    expect(await engine.get(ada, id)).toMatchObject({ offset: 0, contentType: 'image/png', category: 'image', key })
   })
 })
 

@@ -5,7 +5,7 @@ import type { Hooks } from '../features/hooks.ts'
 import { type Authenticate, identifyBy } from './authenticate.ts'
 import { isObjectStore } from './config-of.ts'
 import { connectionOf } from './connection.ts'
-import type { AppUser, UploadsOptions } from './options.ts'
+import type { AppUser, HooksOf, UploadsOptions } from './options.ts'
 
 /** Serves uploads in `app`, below its prefix. `config` is what `configOf` read from `options`. */
 export async function mountUploads<User extends AppUser | undefined>(
@@ -27,7 +27,7 @@ export async function mountUploads<User extends AppUser | undefined>(
 }
 
 /** The functions of the options. `user` of every request is what `authenticate` returned. */
-function hooksOf<User extends AppUser | undefined>(options: UploadsOptions<User>): Hooks {
+export function hooksOf<User extends AppUser | undefined>(options: HooksOf<User>): Hooks {
   const { authorize, beforeCreate, nameObject, onFirstBytes, beforeComplete, onUploadCompleted } = options
   return { authorize, beforeCreate, nameObject, onFirstBytes, beforeComplete, onUploadCompleted } as unknown as Hooks
 }

@@ -47,7 +47,8 @@ export interface UploadsOptions<User extends AppUser | undefined = undefined> ex
   settings?: Record<string, string>
 }
 
-type HooksOf<User> = Omit<Hooks<NoInfer<User>>, 'identify'>
+/** The functions of an app. */
+export type HooksOf<User> = Omit<Hooks<NoInfer<User>>, 'identify'>
 
 /** The options of `app.register(landfall, …)`. */
 export interface LandfallOptions<User extends AppUser | undefined = undefined> extends UploadsOptions<User> {

@@ -20,8 +20,9 @@ export interface MemoryUploads extends UploadRepository {
   usageOf(owner: Owner): Usage
 }
 
-export function memoryUploads(): MemoryUploads {
-  const rows = noRows()
+/** @param onEvent is called with every event, after the change that it reports */
+export function memoryUploads(onEvent: (event: MemoryEvent) => void = () => {}): MemoryUploads {
+  const rows = noRows(onEvent)
   return {
     ...creator(rows),
     ...saver(rows),

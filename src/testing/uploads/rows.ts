@@ -48,10 +48,11 @@ export interface Rows {
   /** By `ownerKey`. */
   usage: Map<string, DatedUsage>
   events: MemoryEvent[]
+  onEvent(event: MemoryEvent): void
 }
 
-export function noRows(): Rows {
-  return { uploads: new Map(), usage: new Map(), events: [] }
+export function noRows(onEvent: Rows['onEvent']): Rows {
+  return { uploads: new Map(), usage: new Map(), events: [], onEvent }
 }
 
 /** Marks the row as changed now. */

@@ -124,9 +124,3 @@ export function nextExpiry(
 export function senderOf(actor: Actor): Sender {
   return { user: ownerKey(actor), network: actor.client?.network ?? null }
 }
-
-/** Removes objects that no row names, beside the answer. */
-export function removeDetached({ store, background }: EngineContext, uploadId: string, keys: string[]): void {
-  if (keys.length > 0)
-    background.runDetached(store.remove(keys), { uploadId, what: 'removing objects that are not needed any more' })
-}

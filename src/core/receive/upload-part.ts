@@ -5,7 +5,7 @@
 
 import { assertNotDraining } from '../body/active-bodies.ts'
 import type { BodySlot } from '../body/body-gate.ts'
-import { type EngineContext, nextExpiry, removeDetached, senderOf } from '../engine-context.ts'
+import { type EngineContext, nextExpiry, senderOf } from '../engine-context.ts'
 import { errors } from '../errors/errors.ts'
 import type { Lease } from '../lease.ts'
 import { IncomingPart } from '../parts/incoming-part.ts'
@@ -14,6 +14,7 @@ import { storePart } from '../parts/part-locks.ts'
 import { NoSuchKey, NoSuchUpload } from '../ports/object-store.ts'
 import type { UploadPatch } from '../ports/uploads.ts'
 import { nextTailKey } from '../tail-keys.ts'
+import { removeObjects } from '../transitions/leftovers.ts'
 import { observeLoss } from '../transitions/loss.ts'
 import type { Actor, UnmeasuredUpload } from '../upload.ts'
 import { assertActive, assertId } from '../upload-state.ts'
@@ -98,7 +99,8 @@ async function receiveAndStore(
     }
     throw error
   } finally {
-    removeDetached(context, id, await buffer.release())
+    const tailKeys = await buffer.release()
+    if (tailKeys.length > 0) removeObjects(context, id, tailKeys)
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ObjectOrigin, readOrigin } from '../core/pairing/origin.ts'
 import type { ObjectInfo, ObjectStore } from '../core/ports/object-store.ts'
-import type { Adoptions } from '../db/adoptions.ts'
+import type { Adoptions } from '../db/uploads/adopt.ts'
 
 export interface AdoptOptions {
   store: ObjectStore

@@ -1,8 +1,12 @@
-import type { NewContentState } from '../core/content.ts'
-import type { ObjectOrigin } from '../core/pairing/origin.ts'
-import type { ObjectInfo } from '../core/ports/object-store.ts'
-import type { Database } from './open.ts'
-import { makeFile } from './uploads/files.ts'
+import type { NewContentState } from '../../core/content.ts'
+import type { ObjectOrigin } from '../../core/pairing/origin.ts'
+import type { ObjectInfo } from '../../core/ports/object-store.ts'
+import { initialFields, type UploadRecord } from '../../core/upload.ts'
+import { namedStatement } from '../named-parameters.ts'
+import type { Database } from '../open.ts'
+import type { Statement } from '../statement.ts'
+import { makeFile } from './files.ts'
+import { columnsExcept, internalFields, toParameters } from './row.ts'
 
 /** Rows created from objects, when a database is older than its store. @throws UploadError DATABASE_ERROR */
 export interface Adoptions {
@@ -20,15 +24,15 @@ const findStates = {
   name: 'adopt-states',
   text: `select key, state from upload_sessions where key = any($1::text[])`,
 }
+const inserted = columnsExcept(internalFields)
 // Usage is counted as in the statements that complete an upload.
-const insert = {
-  name: 'adopt-insert',
-  text: `with saved as (
-      insert into upload_sessions (id, owner_id, tenant, role, key, filename, content_type, category, size, "offset", part_size, state,
-        max_size, reserved, tail, etag, kind, is_partial, needs_cleanup, created_at, updated_at, completed_at)
-      select $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint, $9::bigint, greatest($9::bigint, 1), 'completed', $9::bigint, $9::bigint, '[]', $10, 'sequential', false, false, $11, $12, $12
+const insert = namedStatement<keyof UploadRecord | 'content'>(
+  'adopt-insert',
+  `with saved as (
+      insert into upload_sessions (${inserted.map(({ name }) => name)}, reserved)
+      select ${inserted.map(({ parameter }) => parameter)}, :size::bigint
       on conflict do nothing returning *),
-    ${makeFile('$13::text').join(',\n    ')},
+    ${makeFile(':content::text').join(',\n    ')},
     audited as (
       insert into audit_log (action, is_allowed, tenant, upload_id, note)
       select 'upload.adopt', true, tenant, id, 'restored from its object' from saved),
@@ -37,7 +41,7 @@ const insert = {
       select tenant, owner_id, 0, size, 1, 0, 0, (now() at time zone 'utc')::date, 0, 0, 0 from saved
       on conflict (tenant, owner_id) do update set stored_bytes = u.stored_bytes + excluded.stored_bytes, stored_files = u.stored_files + 1)
     select id from saved`,
-}
+)
 const complete = {
   name: 'adopt-complete',
   text: `with found as (
@@ -71,31 +75,16 @@ const findDeleted = {
 
 /** The adoptions of `database`. `content`: how the contents of the files begin. */
 export function adoptionsIn(database: Pick<Database, 'query'>, content: NewContentState = 'live'): Adoptions {
-  const changesRow = async (statement: { name: string; text: string }, values: unknown[]) =>
+  const changesRow = async (statement: Statement, values: unknown[]) =>
     (await database.query(statement, values)).length > 0
   return {
     async statesOf(keys) {
       const rows = await database.query<{ key: string; state: string }>(findStates, [keys])
       return new Map(rows.map(({ key, state }) => [key, state]))
     },
-    insert: (key, origin, { size, etag }, now) => {
-      const { id, ownerId, tenant, role, filename, contentType, category, createdAt } = origin
-      const values = [
-        id,
-        ownerId,
-        tenant ?? '',
-        role,
-        key,
-        filename,
-        contentType,
-        category,
-        size,
-        etag,
-        createdAt,
-        now,
-        content,
-      ]
-      return changesRow(insert, values)
+    insert(key, origin, info, now) {
+      const upload = uploadOf(key, origin, info, now)
+      return changesRow(insert, insert.valuesOf({ ...toParameters(upload), tenant: origin.tenant ?? '', content }))
     },
     complete: (key, { size, etag }, now) => changesRow(complete, [key, size, etag, now, content]),
     async deleted() {
@@ -105,5 +94,30 @@ export function adoptionsIn(database: Pick<Database, 'query'>, content: NewConte
       )
       return rows.map((row) => ({ id: row.id, owner: row.owner_id, filename: row.filename, dueAt: row.delete_due_at }))
     },
+  }
+}
+
+/** The completed upload that an object came from, as far as the object tells. */
+function uploadOf(key: string, origin: ObjectOrigin, { size, etag }: ObjectInfo, now: Date): UploadRecord {
+  return {
+    ...initialFields(),
+    ...origin,
+    kind: 'sequential',
+    isPartial: false,
+    state: 'completed',
+    key,
+    etag,
+    size,
+    offset: size,
+    maxSize: size,
+    partSize: Math.max(size, 1),
+    agent: null,
+    metadata: null,
+    fingerprint: null,
+    digests: null,
+    timeToLiveMs: null,
+    expiresAt: null,
+    updatedAt: now,
+    completedAt: now,
   }
 }

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { expect, it } from 'vitest'
 import type { RunningEngine } from '../../../src/core/engine.ts'
 import type { EngineOptions } from '../../../src/core/engine-options.ts'
-import { adoptionsIn } from '../../../src/db/adoptions.ts'
+import { adoptionsIn } from '../../../src/db/uploads/adopt.ts'
 import { ada, bodyOf, openEngine, testDatabase } from '../../support/open-engine.ts'
 
 const notes = Buffer.from('first words of a file of several parts')

@@ -79,12 +79,16 @@ declare module 'fastify' {
   }
 }
 
+// Tokens in paths, such as those of links to files, are longer than an id; a long file name without a dot may look like one.
+const token = /[\w-]{48,}/g
+
 /**
- * A URL for logs: its path and the names of its query parameters. Every value may be a secret, whatever its parameter is called, and so
- * may a parameter without a value.
+ * A URL for logs: its path without tokens, and the names of its query parameters. Every value may be a secret, whatever its parameter is
+ * called, and so may a parameter without a value.
  */
 export function withoutValues(url: string): string {
-  const [, path = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url)!
+  const [, named = '', query] = /^([^?#]*)(?:\?([^#]*))?/.exec(url)!
+  const path = named.replace(token, '[redacted]')
   if (query === undefined || query === '') return path
   const names = query.split('&', maxNames).map((pair) => {
     const [name = '', ...value] = pair.split('=')

@@ -147,6 +147,9 @@ it.each([
   ['/a?to%6ben=x', '/a?[redacted]'],
   ['/a?b=1?token=x', '/a?b=[redacted]'],
   ['/a#token=x', '/a'],
+  [`/d/${'a-_B'.repeat(16)}/notes.txt`, '/d/[redacted]/notes.txt'],
+  [`/below/d/${'a-_B'.repeat(16)}?x=1`, '/below/d/[redacted]?x=[redacted]'],
+  ['/files/6f1e2c3d-0000-4000-8000-00000000000a', '/files/6f1e2c3d-0000-4000-8000-00000000000a'],
   ['/a?', '/a'],
   ['/a', '/a'],
 ])('%s is logged as %s', (url, logged) => {

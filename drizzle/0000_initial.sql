@@ -39,6 +39,7 @@ CREATE TABLE "nodes" (
 	"name" text NOT NULL,
 	"content_id" uuid NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
+	"link_epoch" integer DEFAULT 0 NOT NULL,
 	"trashed_at" timestamp with time zone
 );
 --> statement-breakpoint

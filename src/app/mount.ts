@@ -83,8 +83,8 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     onChange: ({ version, author }) => log.info({ version, author }, 'another version of the policies is active'),
   })
   const policies = () => policyCache.current().document
-  const secrets = await verifyingSecrets(config)
-  const [secret] = secrets as [string]
+  const secrets = (await verifyingSecrets(config)) as [string, ...string[]]
+  const [secret] = secrets
   const { maxObjectSize } = store.limits
   const objectUrlOf = (key: string) => store.publicUrl?.(key) ?? null
   const features: Feature[] = []
@@ -97,7 +97,8 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     policies: policyCache,
     policyVersions,
     maxObjectSize,
-    secret,
+    secrets,
+    store,
     totals,
     objectUrlOf,
     authorize,

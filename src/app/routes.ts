@@ -88,6 +88,10 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
     { prefix: '/api/upload' },
   )
   const interimResponses = config.INTERIM_RESPONSES
+  await http.register(async (scope) => {
+    allowOrigins(scope, cors)
+    for (const feature of features) await scope.register(async (own) => feature.openRoutes?.(own, engine))
+  })
   const endpoint = { engine, path: uploadsPath, publicUrl, resumeTokens, maxSize, interimResponses }
   // tus and RUFH share one path: the headers of a request tell which protocol it uses.
   await http.register(async (scope) => {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { storeGroups, storeSettings } from '../stores/index.ts'
 import { database } from './settings/database.ts'
+import { downloads } from './settings/downloads.ts'
 import { identity } from './settings/identity.ts'
 import { limits } from './settings/limits.ts'
 import { serving } from './settings/serving.ts'
@@ -15,6 +16,7 @@ export const groups = {
   Database: database,
   Uploads: uploads,
   Webhooks: webhooks,
+  Downloads: downloads,
   ...storeGroups(),
 }
 
@@ -26,6 +28,7 @@ export const settings = z.object({
   ...database,
   ...uploads,
   ...webhooks,
+  ...downloads,
   ...storeSettings,
 })
 

@@ -115,6 +115,28 @@ export const restHeaders = {
   },
 } as const satisfies HeaderTable
 
+/** The bytes of files (RFC 9110, RFC 6266, RFC 9530). */
+export const fileHeaders = {
+  request: {
+    'If-Match': text('Answers 412 unless the file has one of these ETags'),
+    'If-Modified-Since': text('Answers 304 if the file is not newer'),
+    'If-None-Match': text('Answers 304 if the file has one of these ETags'),
+    'If-Range': text(
+      'The ETag or the date of the file that the range belongs to; the whole file is answered if it is another one',
+    ),
+    'If-Unmodified-Since': text('Answers 412 if the file is newer'),
+    Range: text('One range of bytes; several are answered with the whole file'),
+  },
+  response: {
+    'Accept-Ranges': text('bytes'),
+    'Content-Disposition': text('Whether to show or to save the file, and its name'),
+    'Content-Range': text('The range of a 206, or the length of the file of a 416'),
+    ETag: text('The same for the same bytes, for ever'),
+    'Last-Modified': text('When the file was complete'),
+    'Repr-Digest': text('sha-256 of the whole file, if it is known'),
+  },
+} as const satisfies HeaderTable
+
 /** The rest of the JSON API. */
 export const apiHeaders = {
   request: {
@@ -124,7 +146,7 @@ export const apiHeaders = {
   response: { ETag: text('The version of the policies') },
 } as const satisfies HeaderTable
 
-const tables: HeaderTable[] = [commonHeaders, tusHeaders, rufhHeaders, restHeaders, apiHeaders]
+const tables: HeaderTable[] = [commonHeaders, tusHeaders, rufhHeaders, restHeaders, fileHeaders, apiHeaders]
 
 /** The names of all fields that a client may send, or read. */
 export function headerNames(direction: keyof HeaderTable): string[] {

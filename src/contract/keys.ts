@@ -16,7 +16,7 @@ const fields = {
     .min(1)
     .max(scopes.length)
     .describe(
-      'upload: create uploads, send bytes, get the offset, complete; read: read and list uploads; cancel: cancel uploads; admin: this API, and all uploads',
+      'upload: create uploads, send bytes, get the offset, complete; read: read and list uploads, download files and link to them; cancel: cancel uploads; admin: this API, and all uploads',
     ),
   expiresAt: z.iso.datetime().nullable().describe('When it expires; at the latest with the key that created it'),
 }

@@ -15,6 +15,7 @@ import { complete, completeAsAdmin } from './finish/complete.ts'
 import { createLeases } from './lease.ts'
 import { createTailCache } from './memory/tail-cache.ts'
 import { countParts, largestPartCount } from './read/count-parts.ts'
+import { file, linkedFile, revokeLinks } from './read/file.ts'
 import { get } from './read/get.ts'
 import { limits } from './read/limits.ts'
 import { list } from './read/list.ts'
@@ -53,6 +54,9 @@ export function createEngine(options: EngineOptions): RunningEngine {
     largestPartCount: verb(largestPartCount),
     list: verb(list),
     setFingerprint: verb(setFingerprint),
+    file: verb(file),
+    linkedFile: verb(linkedFile),
+    revokeLinks: verb(revokeLinks),
     drain: () => drainBodies(context.bodies),
     drained: context.background.drained,
     finish: async (id) => void (await awaitCompletion(context, id, null)),

@@ -9,6 +9,7 @@ import type {
   PartUpload,
   UploadedPart,
 } from './receive/requests.ts'
+import type { StoredFile } from './stored-file.ts'
 import type { CancelOptions } from './transitions/cancel.ts'
 import type { Actor, CreateUpload, SentUpload, Upload } from './upload.ts'
 
@@ -100,6 +101,15 @@ export interface Engine {
   largestPartCount(actor: Actor): Promise<number>
   /** The actor's own uploads, newest first. */
   list(actor: Actor, query: UploadQuery): Promise<Upload[]>
+  /**
+   * The file of a completed upload, for an actor who may have its bytes. Takes no lock.
+   * @throws UploadError UPLOAD_NOT_FOUND, FILE_INCOMPLETE, UPLOAD_GONE, FILE_HELD, FILE_QUARANTINED
+   */
+  file(actor: Actor, id: string, action: 'download' | 'link'): Promise<StoredFile>
+  /** The file of a link whose signature was verified. @throws UploadError LINK_EXPIRED when it was revoked; and as `file` */
+  linkedFile(id: string, linkEpoch: number): Promise<StoredFile>
+  /** Revokes every link to the file that was made before, on all servers at once. */
+  revokeLinks(actor: Actor, id: string): Promise<void>
   /**
    * Records what the client knows the file by, so that its owner finds the upload on another device. `null`: nothing.
    * @throws UploadError INVALID_METADATA

@@ -207,6 +207,8 @@ export const nodes = pgTable('nodes', {
     .notNull()
     .references(() => contents.id),
   createdAt: moment('created_at').notNull(),
+  /** Grows when the links to the file are revoked. */
+  linkEpoch: integer('link_epoch').notNull().default(0),
   /** When it was deleted, or its object was found missing; null: it is there. */
   trashedAt: moment('trashed_at'),
 })

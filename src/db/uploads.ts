@@ -5,6 +5,7 @@ import { lostAnswers } from './uploads/lost-answers.ts'
 import { partWrites } from './uploads/parts.ts'
 import { uploadReads } from './uploads/read.ts'
 import { uploadSaver } from './uploads/save.ts'
+import { storedFiles } from './uploads/stored-files.ts'
 import { sweeps } from './uploads/sweep.ts'
 import { shrinkReservation } from './usage.ts'
 
@@ -22,6 +23,7 @@ export function uploadRepository(database: Database): UploadRepository {
     ...partWrites(database),
     ...lostAnswers(database),
     ...sweeps(database),
+    ...storedFiles(database),
     async setFingerprint(id, fingerprint) {
       await database.query(setFingerprint, [id, fingerprint])
     },

@@ -3,6 +3,7 @@ import type { Authorizer } from '../core/access/authorization.ts'
 import type { RunningEngine } from '../core/engine.ts'
 import type { NameObject } from '../core/object-key.ts'
 import type { ContentCheck } from '../core/policy/content-check.ts'
+import type { ObjectStore } from '../core/ports/object-store.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import type { Identify, TokenCheck } from '../http/identity/auth.ts'
@@ -21,6 +22,8 @@ export interface Feature {
   routes?(scope: FastifyInstance, engine: RunningEngine): Promise<void>
   /** Routes under `/v1/admin`, in a scope of their own. They decide which administrators they serve: `http/identity/admin.ts`. */
   adminRoutes?(scope: FastifyInstance, engine: RunningEngine): Promise<void>
+  /** Routes at the root, in a scope of their own, for clients without a token: their URLs say what they may have. */
+  openRoutes?(scope: FastifyInstance, engine: RunningEngine): Promise<void>
   /** Adds hooks to all routes of one port, before authentication. */
   hooks?(http: FastifyInstance): void
   /** Adds hooks to all routes with `request.actor`, after authentication. */
@@ -60,8 +63,10 @@ export interface FeatureDeps<Settings = unknown> {
   policyVersions: PolicyVersions
   /** Bytes; the largest object that the store takes. */
   maxObjectSize: number
-  /** The first secret of JWT_SECRET. */
-  secret: string
+  /** The secrets of JWT_SECRET: the first signs, all verify. */
+  secrets: readonly [string, ...string[]]
+  /** Reads objects. */
+  store: Pick<ObjectStore, 'read'>
   /** The counters of this process since its start. */
   totals(): Promise<Totals>
   /** The URL at which browsers reach a completed object; `null` when there is none. */

@@ -52,7 +52,10 @@ export interface HookContext<User = undefined> {
 }
 
 export interface AuthorizeRequest<User = undefined> extends HookContext<User> {
-  /** `append`: send bytes; `read`: read one upload; `finish`, `expire`: an admin completes or expires an upload now. */
+  /**
+   * `append`: send bytes; `read`: read one upload; `finish`, `expire`: an admin completes or expires an upload now; `download`: read the
+   * bytes of a file; `link`: make or revoke links to it, which need no token.
+   */
   action: Action
   /** The upload concerned; absent for `create` and `list`. Without its offset when a numbered part is sent. */
   upload?: MaybeMeasured

@@ -3,6 +3,7 @@ import { createActivity } from './activity/index.ts'
 import { createAdminUploads } from './admin-uploads/index.ts'
 import { createApiKeys } from './api-keys/index.ts'
 import { createAudit } from './audit/index.ts'
+import { createDownloads } from './downloads/index.ts'
 import { createLiveEvents } from './live-events/index.ts'
 import { createOperatorHooks } from './operator-hooks/index.ts'
 import { createPolicies } from './policies/index.ts'
@@ -21,4 +22,5 @@ export const features = [
   createAdminUploads,
   createActivity,
   createWebhooks,
+  createDownloads,
 ] as const

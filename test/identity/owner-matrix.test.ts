@@ -28,6 +28,8 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
   list: { enough: ['read'], lacking: ['upload', 'cancel'] },
   subscribe: { enough: ['read'], lacking: ['upload', 'cancel'] },
   webhook: { enough: ['read'], lacking: ['upload', 'cancel'] },
+  download: { enough: ['read'], lacking: ['upload', 'cancel'] },
+  link: { enough: ['read'], lacking: ['upload', 'cancel'] },
   cancel: { enough: ['cancel'], lacking: ['upload', 'read'] },
   // Returns the caller's own identity, which needs no scope.
   me: { enough: ['cancel'], lacking: [] },
@@ -48,7 +50,9 @@ const emptySummary = {
   storedFiles: 0,
 }
 
-const onOneUpload = ['append', 'read', 'complete', 'cancel']
+const onFile = ['download', 'link']
+const isOnFile = (kind: Kind) => onFile.includes(kind)
+const onOneUpload = ['append', 'read', 'complete', 'cancel', ...onFile]
 const isOnUpload = (kind: Kind) => onOneUpload.includes(kind)
 const onOneUploadByAdmin = ['operate', 'finish', 'expire']
 const isOperation = (kind: Kind) => onOneUploadByAdmin.includes(kind)
@@ -92,15 +96,15 @@ const callers: Record<string, Caller> = {
   'a token of another secret': { token: () => signToken(secret.toUpperCase(), ann, 60), gets: unauthenticated },
   'the resume token of this upload': {
     token: (id) => resumeTokens(secret)(ann, { id }),
-    gets: (kind) => (isOnUpload(kind) ? 'ok' : 401),
+    gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 'ok' : 401),
   },
   'the resume token of another upload of the owner': {
     token: () => resumeTokens(secret)(ann, { id: randomUUID() }),
-    gets: (kind) => (isOnUpload(kind) ? 404 : 401),
+    gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 404 : 401),
   },
   'a resume token of this upload for another user': {
     token: (id) => resumeTokens(secret)(userOf('eve', 'creator', { tenant: 'acme' }), { id }),
-    gets: (kind) => (isOnUpload(kind) ? 404 : 401),
+    gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 404 : 401),
   },
   'a key of the owner with the scope': {
     token: (_id, kind) => keyOf(kind, 'enough'),
@@ -181,9 +185,9 @@ it.each(rows.filter(({ kind, route }) => kind in actions && !route.includes('/ad
 describe.each(Object.entries(callers))('%s', (_who, caller) => {
   it.each(rows.map((row) => [row.kind, row.route, row] as const))('%s: %s', async (kind, route, row) => {
     const { id } = await app.engine.create(ann, { size: 5, filename: 'a.txt', contentType: 'text/plain' })
-    if (kind === 'complete') {
+    if (kind === 'complete' || isOnFile(kind)) {
       const body = { body: bodyOf(Buffer.from('hello')), bodySize: 5 }
-      await app.engine.append(ann, id, { ...body, offset: 0, ending: 'later' })
+      await app.engine.append(ann, id, { ...body, offset: 0, ending: isOnFile(kind) ? 'at-size' : 'later' })
     }
     const before = await app.engine.get(ann, id)
     const token = await caller.token(id, kind)

@@ -97,6 +97,29 @@ const webhooks: Row[] = [
   },
 ]
 
+const files: Row[] = [
+  ...(['GET', 'HEAD'] as const).map(
+    (method): Row => ({
+      route: `${method} /v1/files/:id/content`,
+      kind: 'download',
+      ok: 200,
+      request: (id) => ({ url: `/v1/files/${id}/content` }),
+    }),
+  ),
+  {
+    route: 'POST /v1/files/:id/links',
+    kind: 'link',
+    ok: 201,
+    request: (id) => ({ url: `/v1/files/${id}/links`, payload: {} }),
+  },
+  {
+    route: 'DELETE /v1/files/:id/links',
+    kind: 'link',
+    ok: 204,
+    request: (id) => ({ url: `/v1/files/${id}/links` }),
+  },
+]
+
 const admin: Row[] = [
   { route: 'GET /v1/admin/keys', kind: 'admin', ok: 200, request: () => ({ url: '/v1/admin/keys' }) },
   {
@@ -381,7 +404,7 @@ const inTus: Row[] = [
   ),
 ]
 
-export const rows: Row[] = [...jsonApi, ...webhooks, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
+export const rows: Row[] = [...jsonApi, ...webhooks, ...files, ...admin, ...rest, ...olderRest, ...inRufh, ...inTus]
 
 /** Routes whose response does not end: test/features/live-events/events.test.ts tests them with every kind of caller. */
 export const endless = ['GET /v1/events']
@@ -394,6 +417,8 @@ export function isPublic(route: string): boolean {
   if (['/health', '/livez', '/readyz'].includes(url) || /^\/docs(\/|$)/.test(url)) return true
   // Accepts one-time codes, in development mode only: test/http/identity/sign-in.test.ts.
   if (route === 'POST /v1/dev/sign-in') return true
+  // The token is in the path: test/features/downloads/links.test.ts.
+  if (['GET /d/:token/:name', 'HEAD /d/:token/:name'].includes(route)) return true
   // Names no user, and needs its own token: test/telemetry/metrics.test.ts.
   if (route === 'GET /metrics') return true
   const files = existsSync('dist/web') ? globSync('dist/web/**').map((path) => path.slice('dist/web'.length)) : []

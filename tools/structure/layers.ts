@@ -14,6 +14,7 @@ export const coreFloors: string[][] = [
     'upload.ts',
     'upload-state.ts',
     'content.ts',
+    'stored-file.ts',
     'tail-keys.ts',
     'background.ts',
   ],

@@ -2,9 +2,21 @@ import type { Scope } from '../upload.ts'
 
 /**
  * What can be asked of uploads. `append`: every way in which bytes arrive; `read`: every look at one upload; `subscribe`: to be told of
- * them by webhooks; `finish` and `expire`: what the server does by itself in time, at once.
+ * them by webhooks; `finish` and `expire`: what the server does by itself in time, at once; `download`: the bytes of a completed file;
+ * `link`: links to them, which need no token.
  */
-export type Action = 'create' | 'append' | 'read' | 'complete' | 'cancel' | 'list' | 'subscribe' | 'finish' | 'expire'
+export type Action =
+  | 'create'
+  | 'append'
+  | 'read'
+  | 'complete'
+  | 'cancel'
+  | 'list'
+  | 'subscribe'
+  | 'finish'
+  | 'expire'
+  | 'download'
+  | 'link'
 
 /** Who may ask for an action. */
 export interface ActionRule {
@@ -29,4 +41,6 @@ export const actions: Record<Action, ActionRule> = {
   subscribe: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
   finish: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
   expire: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
+  download: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
+  link: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
 }

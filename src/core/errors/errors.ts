@@ -1,5 +1,6 @@
 import { accessErrors } from './access.ts'
 import { adminErrors } from './admin.ts'
+import { fileErrors } from './files.ts'
 import { identityErrors } from './identity.ts'
 import { infrastructureErrors } from './infrastructure.ts'
 import { requestErrors } from './requests.ts'
@@ -15,6 +16,7 @@ import { webhookErrors } from './webhooks.ts'
  */
 export const errors = {
   ...uploadErrors,
+  ...fileErrors,
   ...accessErrors,
   ...requestErrors,
   ...identityErrors,

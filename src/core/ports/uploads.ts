@@ -2,6 +2,7 @@ import type { Owner } from '../access/access.ts'
 import type { NewStep } from '../content.ts'
 import type { Event } from '../events.ts'
 import type { Quota } from '../policy/quota.ts'
+import type { UploadedFile } from '../stored-file.ts'
 import type { Actor, StoredPart, UploadFields, UploadRecord, UploadState } from '../upload.ts'
 import type { InitialLock } from './locks.ts'
 
@@ -123,6 +124,10 @@ export interface UploadRepository {
   findWithParts(id: string): Promise<{ upload: UploadRecord; parts: StoredPart[] } | null>
   /** The rows that exist for `ids`, in any order, in one query. */
   findAll(ids: string[]): Promise<UploadRecord[]>
+  /** An upload and its file, in one query; `null`: there is no such upload. */
+  findFile(id: string): Promise<UploadedFile | null>
+  /** Every link to the file that was made before is no longer valid. */
+  revokeLinks(id: string): Promise<void>
   /** Newest first. */
   list(owner: Owner, query: UploadQuery): Promise<UploadRecord[]>
   /** Records what the client knows the file by. */

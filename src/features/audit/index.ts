@@ -12,7 +12,7 @@ const logChainMs = 3_600_000
 export function createAudit({
   settings: { AUDIT_RETENTION },
   database,
-  secret,
+  secrets: [secret],
   log,
   onError,
 }: FeatureDeps<{ AUDIT_RETENTION: number }>): Feature {

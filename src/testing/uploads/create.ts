@@ -33,6 +33,7 @@ export function creator(rows: Rows): Pick<UploadRepository, 'insert'> {
         isAnswerLost: false,
         lease: lock ? { token: lock.token, until: Date.now() + lock.ms } : null,
         revision: 0,
+        file: null,
         version: 0,
         parts: new Map(),
       })

@@ -3,6 +3,7 @@ import { noUsage, type Usage } from '../../core/policy/quota.ts'
 import type { UploadRepository } from '../../core/ports/uploads.ts'
 import type { LeaseRows } from '../../db/uploads/lease.ts'
 import { creator } from './create.ts'
+import { files } from './files.ts'
 import { leasesIn } from './lease.ts'
 import { lostAnswers } from './lost-answers.ts'
 import { partWrites } from './parts.ts'
@@ -30,6 +31,7 @@ export function memoryUploads(onEvent: (event: MemoryEvent) => void = () => {}):
     ...partWrites(rows),
     ...lostAnswers(rows),
     ...sweeps(rows),
+    ...files(rows),
     async setFingerprint(id, fingerprint) {
       const row = rows.uploads.get(id)
       if (row) row.record.fingerprint = fingerprint

@@ -2,6 +2,7 @@
  * The uploads of one process in memory, as the tables of the database have them. Every operation runs to its end without an `await`, as
  * a statement of Postgres does: all of it or nothing is seen by others.
  */
+import type { ContentState } from '../../core/content.ts'
 import type { EventType } from '../../core/events.ts'
 import type { Usage } from '../../core/policy/quota.ts'
 import { ownerKey, type StoredPart, type UploadRecord } from '../../core/upload.ts'
@@ -19,6 +20,8 @@ export interface Row {
   /** Counts every change of `updatedAt`. */
   version: number
   parts: Map<number, Part>
+  /** Of a file that was complete once: its content and its links. */
+  file: { state: ContentState; linkEpoch: number } | null
 }
 
 /** A receipt, or, with a lock, a part that a request is writing or died while writing. */

@@ -1,3 +1,4 @@
+import { newContentState } from '../../core/content.ts'
 import type { UploadPatch, UploadRepository } from '../../core/ports/uploads.ts'
 import { hasEnded } from '../../core/upload.ts'
 import { type Settlement, settlementOf } from '../../db/usage.ts'
@@ -12,6 +13,7 @@ export function saver(rows: Rows): Pick<UploadRepository, 'save' | 'shrinkReserv
       if (!row || row.lease?.token !== token || row.revision !== revision) return false
       const settlement = settlementOf(state, patch)
       change(row, patch)
+      changeFile(row, patch, settlement)
       if (settlement) settle(rows, row, settlement)
       if ((settlement || patch.event) && hasEnded(row.record)) row.parts.clear()
       addEvent(rows, patch.event)
@@ -41,6 +43,12 @@ function change(row: Row, patch: UploadPatch): void {
   for (const number of forget) row.parts.delete(number)
   if (release) row.lease = null
   row.revision += 1
+}
+
+/** Makes the file of a completed upload; without a deletion that is due, the content of one that has ended is gone. */
+function changeFile(row: Row, { steps = [], event, deleteDueAt }: UploadPatch, settlement: Settlement | null): void {
+  if (settlement === 'stored' && !row.record.isPartial) row.file = { state: newContentState(steps), linkEpoch: 0 }
+  else if (row.file && settlement === null && !event && deleteDueAt === null) row.file.state = 'gone'
 }
 
 function isOfToday({ record }: Row, day: string): boolean {

@@ -30,13 +30,20 @@ const operations: Record<Exclude<Action, 'create' | 'list' | 'subscribe'>, Recor
   cancel: { cancel: (engine, actor, id) => engine.cancel(actor, id) },
   finish: { completeAsAdmin: (engine, actor, id) => engine.completeAsAdmin(actor, id) },
   expire: { expireAsAdmin: (engine, actor, id) => engine.expireAsAdmin(actor, id) },
+  download: { file: (engine, actor, id) => engine.file(actor, id, 'download') },
+  link: {
+    file: (engine, actor, id) => engine.file(actor, id, 'link'),
+    revokeLinks: (engine, actor, id) => engine.revokeLinks(actor, id),
+  },
 }
 const each = Object.entries(operations).flatMap(([action, its]) =>
   Object.entries(its).map(([name, ask]) => [name, action as Action, ask] as const),
 )
 const writes: Action[] = ['append', 'complete']
-const ofOwner: Action[] = [...writes, 'read', 'cancel']
-const ofAdmin: Action[] = ['read', 'cancel', 'finish', 'expire']
+const ofFile: Action[] = ['download', 'link']
+const ofResumeToken: Action[] = [...writes, 'read', 'cancel']
+const ofOwner: Action[] = [...ofResumeToken, ...ofFile]
+const ofAdmin: Action[] = ['read', 'cancel', 'finish', 'expire', ...ofFile]
 
 /** Callers, and what they may do to the upload of ann of acme. For everything else the upload does not exist. */
 const callers: [string, (id: string) => Partial<Actor>, Action[]][] = [
@@ -49,10 +56,10 @@ const callers: [string, (id: string) => Partial<Actor>, Action[]][] = [
   ['an admin of another tenant', () => ({ id: 'boss', tenant: 'globex', isAdmin: true }), []],
   ['an admin of another tenant with the name of the owner', () => ({ tenant: 'globex', isAdmin: true }), []],
   ['a key that may send', () => ({ scopes: ['upload'] }), ['read', ...writes]],
-  ['a key that may read', () => ({ scopes: ['read'] }), ['read']],
+  ['a key that may read', () => ({ scopes: ['read'] }), ['read', ...ofFile]],
   ['a key that may cancel', () => ({ scopes: ['cancel'] }), ['cancel']],
   ['a key of another user', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
-  ['the resume token of this upload', (id) => ({ resumeUploadId: id }), ofOwner],
+  ['the resume token of this upload', (id) => ({ resumeUploadId: id }), ofResumeToken],
   ['the resume token of another upload', () => ({ resumeUploadId: randomUUID() }), []],
   ['the resume token of this upload for another user', (id) => ({ id: 'eve', resumeUploadId: id }), []],
 ]
@@ -67,6 +74,7 @@ describe.each(callers)('%s', (name, more, allowed) => {
     const { body, bodySize } = chunk(0, bytes)
     if (['complete', 'finish'].includes(action))
       await engine.append(ann, id, { offset: 0, body, bodySize, ending: 'later' })
+    if (ofFile.includes(action)) await engine.append(ann, id, { offset: 0, body, bodySize, ending: 'at-size' })
 
     const result = ask(engine, { ...ann, ...more(id) }, id)
 
@@ -77,7 +85,7 @@ describe.each(callers)('%s', (name, more, allowed) => {
   /** An owner knows that the upload exists, and learns why the action is refused. */
   function codeFor(action: Action): string {
     if (isKeyOfOwner) return 'FORBIDDEN'
-    if (allowed.length === 0 || !['finish', 'expire'].includes(action)) return 'UPLOAD_NOT_FOUND'
+    if (allowed.length === 0 || !['finish', 'expire', ...ofFile].includes(action)) return 'UPLOAD_NOT_FOUND'
     return name.startsWith('the resume token') ? 'UNAUTHENTICATED' : 'FORBIDDEN'
   }
 })

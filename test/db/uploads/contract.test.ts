@@ -66,6 +66,7 @@ it.each(seeds)('uploads in memory answer as those in Postgres do: %s', async (se
       rows.push({
         all: (await uploads.findAll(known)).map(withoutTimes).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
         parts: id && (await uploads.parts(id)),
+        file: id && (await uploads.findFile(id))?.file,
         lease: id && heldOf(await leases.read(id)),
         usage: await usage(),
       })
@@ -221,6 +222,7 @@ function operation(
     [`mark ${id} as cleaned up`, async ({ uploads }) => uploads.markCleanedUp(id, await uploads.cleanupVersion(id))],
     [`mark ${id} as cleaned up too late`, ({ uploads }) => uploads.markCleanedUp(id, '0.5')],
     [`delete ${id}`, ({ uploads }) => uploads.scheduleDeletion(id, moment)],
+    [`revoke the links of ${id}`, ({ uploads }) => uploads.revokeLinks(id)],
     [`name ${id}`, ({ uploads }) => uploads.setFingerprint(id, 'print')],
     [`shrink ${id}`, ({ uploads }) => uploads.shrinkReservation(id)],
     ['count repeated bytes', ({ uploads }) => uploads.countRepeatedBytes(owner, 3)],

@@ -36,7 +36,8 @@ export class DeliveryWorker {
   readonly #sending = new Set<Promise<void>>()
   readonly #stop = new AbortController()
   #round: Promise<number> | null = null
-  #wakeRound = () => {}
+  /** Tells the round that is running to look for due deliveries again. */
+  #change = () => {}
   #isClosed = false
 
   constructor(options: WorkerOptions) {
@@ -46,7 +47,7 @@ export class DeliveryWorker {
   /** Sends what is due, also while earlier deliveries are still being sent. */
   wake(): void {
     if (this.#isClosed) return
-    if (this.#round) this.#wakeRound()
+    if (this.#round) this.#change()
     else void this.deliver().catch(this.#options.onError)
   }
 
@@ -58,11 +59,11 @@ export class DeliveryWorker {
     return this.#round
   }
 
-  /** Takes no more deliveries, and waits for the attempts that are running; those that last are broken off and given back. */
-  async close(): Promise<void> {
+  /** Takes no more deliveries, and waits `graceMs` for the attempts that are running; those that last are broken off and given back. */
+  async close(graceMs = closeMs): Promise<void> {
     this.#isClosed = true
-    this.#wakeRound()
-    await within(Promise.all(this.#sending), closeMs)
+    this.#change()
+    await within(Promise.all(this.#sending), graceMs)
     this.#stop.abort()
     await Promise.all(this.#sending)
     await this.#round?.catch(() => {})
@@ -72,8 +73,13 @@ export class DeliveryWorker {
     const { database, now, onError } = this.#options
     let count = 0
     for (;;) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wakeRound = resolve
+      // What ends or is added while the rows are read may have made others due that this reading did not see.
+      let hasChanged = false
+      const changed = new Promise<void>((resolve) => {
+        this.#change = () => {
+          hasChanged = true
+          resolve()
+        }
       })
       const free = this.#isClosed ? 0 : atOnce - this.#sending.size
       const taken = free === 0 ? [] : await takeDeliveries(database, now(), free)
@@ -81,11 +87,15 @@ export class DeliveryWorker {
       for (const delivery of taken) {
         const attempt = this.#attempt(delivery)
           .catch(onError)
-          .finally(() => this.#sending.delete(attempt))
+          .finally(() => {
+            this.#sending.delete(attempt)
+            this.#change()
+          })
         this.#sending.add(attempt)
       }
+      if (hasChanged && !this.#isClosed) continue
       if (this.#sending.size === 0) return count
-      await Promise.race([...this.#sending, woken])
+      await changed
     }
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { type Actor, userOf } from '../../../src/core/upload.ts'
 import type { Database } from '../../../src/db/open.ts'
+import { forgetDeliveries } from '../../../src/features/webhooks/delivery-list.ts'
 import { takeDeliveries } from '../../../src/features/webhooks/delivery-rows.ts'
 import { changeOwnEndpoint, createEndpoint, findOwnEndpoint } from '../../../src/features/webhooks/endpoints.ts'
 import { fanOut } from '../../../src/features/webhooks/fan-out.ts'
@@ -20,6 +21,8 @@ const startsAt = Date.parse('2026-01-01T00:00:00Z')
 /** An endpoint of a new user, and events of that user's uploads, with a clock that stands until it is moved. */
 async function open({ events = [] as string[], url }: { events?: string[]; url?: string } = {}) {
   const database = await testDatabase()
+  // Workers would also send what other tests left.
+  await database.query({ name: 'test-clear', text: 'delete from webhook_endpoints' }, [])
   const receiver = await webhookReceiver()
   const user = userOf(randomUUID(), 'creator', { tenant: 'acme' })
   let time = startsAt
@@ -36,16 +39,13 @@ async function open({ events = [] as string[], url }: { events?: string[]; url?:
     { now: clock.now(), most: 10 },
   )
   const attempts: Attempt[] = []
-  const worker = (send: Send = createSend({ networks: ['127.0.0.1'], allowsHttp: true })) =>
+  const worker = (send: Send = createSend({ networks: ['127.0.0.1'], allowsHttp: true }), over = database) =>
     new DeliveryWorker({
-      database,
+      database: over,
       send,
       now: clock.now,
       random: () => 0.5,
-      onAttempt(attempt) {
-        // Workers take the deliveries of other tests, too.
-        if (attempt.delivery.endpointId === endpoint.id) attempts.push(attempt)
-      },
+      onAttempt: (attempt) => void attempts.push(attempt),
       onError(error) {
         throw error
       },
@@ -134,7 +134,6 @@ describe('fanning out', () => {
 
     const text = 'select from webhook_deliveries where endpoint_id = $1 and event_id = $2'
     expect(await database.query({ name: 'test-told', text }, [endpoint.id, event.id])).toHaveLength(expected)
-    await database.query({ name: 'test-forget', text: 'delete from webhook_endpoints where id = $1' }, [endpoint.id])
   })
 })
 
@@ -210,6 +209,75 @@ describe('a delivery', () => {
     await worker().deliver()
     expect(seqsOf(receiver.received, uploadId)).toEqual([1, 1, 2, 3])
     expect(new Set(receiver.received.slice(0, 2).map(({ id }) => id)).size).toBe(1)
+  })
+
+  it('that becomes due while a worker reads the rows is sent in the same round', async () => {
+    const { database, receiver, worker, addUpload } = await open()
+    let isFirst = true
+    const reading: Database = {
+      ...database,
+      async query<T>(...[statement, ...rest]: Parameters<Database['query']>) {
+        const rows = await database.query<T>(statement, ...rest)
+        if (statement.name !== 'webhook-take' || !isFirst) return rows
+        isFirst = false
+        await addUpload(1)
+        racing.wake()
+        return rows
+      },
+    }
+    const racing = worker(undefined, reading)
+
+    expect(await racing.deliver()).toBe(1)
+    expect(receiver.received).toHaveLength(1)
+  })
+
+  it('that is running when the server stops is given back, and does not count', async () => {
+    const { database, worker, addUpload, endpoint, attempts } = await open()
+    await addUpload(1)
+    const stopping = worker((_message, signal) => {
+      return new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve({ result: 'aborted', status: null, ms: 1 }))
+        started()
+      })
+    })
+    let started = () => {}
+    const isStarted = new Promise<void>((resolve) => (started = resolve))
+    const round = stopping.deliver()
+    await isStarted
+
+    await stopping.close(0)
+    await round
+
+    const text = 'select state, attempts, lease_token from webhook_deliveries where endpoint_id = $1'
+    expect(await database.query({ name: 'test-given-back', text }, [endpoint.id])).toEqual([
+      { state: 'waiting', attempts: 0, lease_token: null },
+    ])
+    expect(attempts).toEqual([])
+  })
+
+  it('that ended is forgotten after its retention, and one that waits is kept', async () => {
+    const { database, receiver, worker, addUpload, clock, endpoint } = await open()
+    const [dead, waiting] = [await addUpload(1), await addUpload(1)]
+    await addUpload(1)
+    receiver.answerWith(({ body }, response) => {
+      response.writeHead([dead, waiting].includes(body.data.uploadId) ? 500 : 204).end()
+    })
+    await worker().deliver()
+    const kill = `update webhook_deliveries set state = 'dead' where upload_id = $1`
+    await database.query({ name: 'test-dead', text: kill }, [dead])
+    const text = 'select state from webhook_deliveries where endpoint_id = $1 order by state'
+    const states = async () =>
+      (await database.query({ name: 'test-kept', text }, [endpoint.id])).map(({ state }) => state)
+
+    await forgetDeliveries(database, clock.now(), day)
+    const early = await states()
+    clock.move(2 * day)
+    await forgetDeliveries(database, clock.now(), 0)
+    const forEver = await states()
+    await forgetDeliveries(database, clock.now(), day)
+
+    expect([early, forEver]).toEqual(Array(2).fill(['dead', 'delivered', 'waiting']))
+    expect(await states()).toEqual(['waiting'])
   })
 
   it('is not ended by a worker whose lease ran out', async () => {

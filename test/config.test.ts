@@ -141,6 +141,15 @@ describe('the configuration', () => {
     expect(problemsOf({ STORE: 's3', S3_BUCKET: 'files', [name]: 'half' })).toHaveLength(1)
   })
 
+  it('refuses a public bucket with a scanner', () => {
+    const s3 = { STORE: 's3', S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'key' }
+    const isPublic = { ...s3, S3_PUBLIC_URL: 'https://files.example' }
+
+    expect(problemsOf({ ...isPublic, SCANNER: 'clamd://av' })).toEqual([expect.stringMatching('^S3_PUBLIC_URL: ')])
+    expect(problemsOf(isPublic)).toEqual([])
+    expect(problemsOf({ ...s3, SCANNER: 'clamd://av' })).toEqual([])
+  })
+
   it('refuses parts that S3 would refuse', () => {
     const s3 = { STORE: 's3', S3_BUCKET: 'files', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'key' }
 

@@ -7,6 +7,7 @@ import type { EngineOptions } from '../core/engine-options.ts'
 import { createMemoryBudget } from '../core/memory/memory-budget.ts'
 import type { ContentCheck } from '../core/policy/content-check.ts'
 import { contentRules, creationRules } from '../core/policy/rules/index.ts'
+import { newStepsOf } from '../features/steps/configured.ts'
 import { sniff, sniffLength } from '../media/sniff.ts'
 
 /** What an engine needs beside the settings. */
@@ -42,6 +43,7 @@ export function engineOf(config: Config, { inspect, ...parts }: EngineParts): Ru
     finishWaitMs: config.FINISH_WAIT,
     lossConfirmMs: config.LOSS_CONFIRM,
     deleteGraceMs: config.DELETE_GRACE,
+    newSteps: () => newStepsOf(config),
     newId: randomUUID,
   })
 }

@@ -3,11 +3,13 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { openConfiguredDatabase } from '../app/foundation.ts'
 import { mark, newMarker, replacePair } from '../app/pairing/pair.ts'
 import type { Config } from '../config.ts'
+import { newContentState } from '../core/content.ts'
 import { pairingStateOf, readMarker } from '../core/pairing/marker.ts'
 import type { ObjectStore } from '../core/ports/object-store.ts'
 import { openClock } from '../db/clock.ts'
 import { type Pairings, pairingsIn } from '../db/pairing.ts'
 import { adoptionsIn } from '../db/uploads/adopt.ts'
+import { newStepsOf } from '../features/steps/configured.ts'
 import { adopt } from '../jobs/adopt.ts'
 import { readConfig } from '../server/environment.ts'
 import { withEngine, withStore } from './engine-at.ts'
@@ -133,7 +135,7 @@ async function adoptObjects(context: RestoreContext, isDry: boolean, print: (lin
   try {
     const onSkew = (skew: string | null) => skew && console.error(skew)
     const clock = await openClock({ database, onSkew, onError: console.error })
-    const adoptions = adoptionsIn(database)
+    const adoptions = adoptionsIn(database, newContentState(newStepsOf(config)))
     const onProgress = (objects: number) => console.error(`${objects} objects listed`)
     const found = await adopt({ store, adoptions, now: clock.now, isDry, onProgress, onObject: print })
     clock.close()

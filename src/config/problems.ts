@@ -29,6 +29,10 @@ export function problemsOfSettings(settings: Settings, workers: number): string[
     problems.push('BANDWIDTH: expected 0, or at least 64KiB')
   if (settings.CORS_CREDENTIALS && settings.CORS_ORIGINS === '*')
     problems.push('CORS_CREDENTIALS: needs CORS_ORIGINS with the trusted origins instead of *')
+  if (settings.SCANNER !== undefined && settings.STORE === 's3' && settings.S3_PUBLIC_URL !== undefined)
+    problems.push(
+      'S3_PUBLIC_URL: must not be set with SCANNER: whoever knows the URL of an object gets it before it is scanned, and when it is infected. Make the bucket private and remove S3_PUBLIC_URL',
+    )
   if (settings.NODE_ENV === 'production') problems.push(...weakSecrets(settings.JWT_SECRET))
   return problems
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { storeGroups, storeSettings } from '../stores/index.ts'
+import { checks } from './settings/checks.ts'
 import { database } from './settings/database.ts'
 import { downloads } from './settings/downloads.ts'
 import { identity } from './settings/identity.ts'
@@ -17,6 +18,7 @@ export const groups = {
   Uploads: uploads,
   Webhooks: webhooks,
   Downloads: downloads,
+  Checks: checks,
   ...storeGroups(),
 }
 
@@ -29,6 +31,7 @@ export const settings = z.object({
   ...uploads,
   ...webhooks,
   ...downloads,
+  ...checks,
   ...storeSettings,
 })
 

@@ -8,6 +8,7 @@ import { createLiveEvents } from './live-events/index.ts'
 import { createOperatorHooks } from './operator-hooks/index.ts'
 import { createPolicies } from './policies/index.ts'
 import { createRateLimits } from './rate-limits/index.ts'
+import { createSteps } from './steps/index.ts'
 import { createUsage } from './usage/index.ts'
 import { createWebhooks } from './webhooks/index.ts'
 
@@ -23,4 +24,5 @@ export const features = [
   createActivity,
   createWebhooks,
   createDownloads,
+  createSteps,
 ] as const

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
-/** The digests of what a scan read, and of what it left. */
+/** An object that is read once, for its digests and for whatever else looks at its bytes. */
 export interface Digested {
   bytes: AsyncIterable<Buffer>
   /** Reads what is left, and returns the digests of all bytes. */
   finish(): Promise<{ size: number; sha256: Buffer; crc32: number }>
+  /** Reads no more. */
+  close(): Promise<void>
 }
 
-/** `source`, digested while it is read, so that an object is read once for its digests and its scan. */
+/** `source`, digested while it is read. */
 export function digested(source: AsyncIterable<Buffer>): Digested {
   const hash = createHash('sha256')
   const iterator = source[Symbol.asyncIterator]()
@@ -23,11 +25,14 @@ export function digested(source: AsyncIterable<Buffer>): Digested {
     return read
   }
   return {
-    // Without `return`, so a scan that ends early leaves the source open for `finish`.
+    // Without `return`: a scan that ends early leaves the source open for `finish`.
     bytes: { [Symbol.asyncIterator]: () => ({ next }) },
     async finish() {
       while (!(await next()).done);
       return { size, sha256: hash.digest(), crc32: crc }
+    },
+    async close() {
+      await iterator.return?.()
     },
   }
 }

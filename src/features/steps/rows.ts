@@ -127,7 +127,9 @@ export function endStep(
         next_at = case when ${isRetry} then ${nextAt}::timestamptz else next_at end
       where id = ${step.id} and lease_token = ${step.token} returning id`)
     if (ended.length === 0) return false
-    if (ending.sha256) await run(sql`update contents set sha256 = ${ending.sha256} where id = ${contentId}`)
+    if (ending.digests)
+      await run(sql`update contents set sha256 = ${ending.digests.sha256}, crc32 = coalesce(crc32, ${ending.digests.crc32})
+        where id = ${contentId}`)
     if (outcome === 'reject') await quarantine(run, contentId, at, ending)
     if (outcome === 'pass') await release(run, contentId)
     return true

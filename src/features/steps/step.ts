@@ -23,7 +23,7 @@ export interface StepWork {
 }
 
 /** What a step found. `result` is kept for the timeline. */
-export type Ending = { result?: Record<string, unknown>; sha256?: Buffer } & (
+export type Ending = { result?: Record<string, unknown>; digests?: { sha256: Buffer; crc32: number } } & (
   | { outcome: 'pass' }
   /** A person has to decide. */
   | { outcome: 'hold'; reason: string }

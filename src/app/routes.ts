@@ -5,6 +5,7 @@ import { createFairShare } from '../core/fair-share.ts'
 import type { PolicyDocument } from '../core/policy/policy.ts'
 import type { Feature } from '../features/feature.ts'
 import { apiPlugin } from '../http/api/api.ts'
+import { describeErrors } from '../http/api/describe-errors.ts'
 import type { BodyCapacity, JsonBodyOptions } from '../http/body/json-bodies.ts'
 import { allowOrigins, answerPreflights } from '../http/cors.ts'
 import { answerNotFound } from '../http/errors.ts'
@@ -62,6 +63,7 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
   }
   await http.register(
     async (scope) => {
+      describeErrors(scope)
       // Before authentication, so that pages of other origins can read a 401 too.
       allowOrigins(scope, cors)
       answerPreflights(scope)
@@ -90,6 +92,7 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
   const interimResponses = config.INTERIM_RESPONSES
   await http.register(async (scope) => {
     allowOrigins(scope, cors)
+    describeErrors(scope)
     for (const feature of features) await scope.register(async (own) => feature.openRoutes?.(own, engine))
   })
   const endpoint = { engine, path: uploadsPath, publicUrl, resumeTokens, maxSize, interimResponses }

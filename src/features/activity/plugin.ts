@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Activity, type ActivityQuery, activity, activityQuery } from '../../contract/activity.ts'
 import type { Database } from '../../db/open.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { adminOnly } from '../../http/identity/admin.ts'
 import { bucketSeconds, findActivity } from './activity.ts'
@@ -10,7 +10,7 @@ const schema = {
   tags: ['Admin'],
   summary: 'Throughput and errors of all servers over time',
   querystring: jsonSchema(activityQuery, 'input'),
-  response: { 200: jsonSchema(activity, 'output'), ...errorAnswers },
+  response: { 200: jsonSchema(activity, 'output') },
 }
 
 /** `GET /activity`: throughput and errors over all tenants, for administrators without a tenant. Needs `request.actor`. */

@@ -7,6 +7,7 @@ import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
 import { assertId } from '../../core/upload-state.ts'
 import type { Database } from '../../db/open.ts'
+import { bytes } from '../../http/api/error-codes.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
 import { parseTime } from '../../http/api/time.ts'
@@ -61,10 +62,14 @@ export async function adminUploadsPlugin(
     return one(actor, params.id)
   })
 
-  app.post<{ Params: ByUploadId }>('/uploads/:id/finish', { schema: schemas.finish }, async ({ actor, params }) => {
-    await engine.completeAsAdmin(actor, params.id)
-    return one(actor, params.id)
-  })
+  app.post<{ Params: ByUploadId }>(
+    '/uploads/:id/finish',
+    { schema: schemas.finish, config: { errors: bytes } },
+    async ({ actor, params }) => {
+      await engine.completeAsAdmin(actor, params.id)
+      return one(actor, params.id)
+    },
+  )
 
   app.post<{ Params: ByUploadId }>('/uploads/:id/expire', { schema: schemas.expire }, async ({ actor, params }) => {
     await engine.expireAsAdmin(actor, params.id)

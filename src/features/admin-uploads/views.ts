@@ -7,14 +7,14 @@ import {
   summary,
 } from '../../contract/admin-uploads.ts'
 import { byUploadId } from '../../contract/upload.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import type { UploadDetails, UploadLine } from './find.ts'
 import type { TimelineEntry } from './timeline.ts'
 
 const tags = ['Admin']
 const actionAnswer = {
   params: jsonSchema(byUploadId, 'input'),
-  response: { 200: jsonSchema(oneUpload, 'output'), ...errorAnswers },
+  response: { 200: jsonSchema(oneUpload, 'output') },
 }
 
 /** The schemas of the routes, as Fastify and OpenAPI read them. */
@@ -22,13 +22,13 @@ export const schemas = {
   summary: {
     tags,
     summary: 'Active uploads and stored files, over all servers',
-    response: { 200: jsonSchema(summary, 'output'), ...errorAnswers },
+    response: { 200: jsonSchema(summary, 'output') },
   },
   list: {
     tags,
     summary: 'Uploads of all owners, newest first',
     querystring: jsonSchema(anyUploadsQuery, 'input'),
-    response: { 200: jsonSchema(anyUploads, 'output'), ...errorAnswers },
+    response: { 200: jsonSchema(anyUploads, 'output') },
   },
   one: { tags, summary: 'One upload and its timeline', ...actionAnswer },
   cancel: {

@@ -7,11 +7,10 @@ import {
   createKey,
 } from '../../contract/keys.ts'
 import { isName } from '../../contract/names.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import type { ApiKey, CreateKey } from './keys.ts'
 
 const tags = ['Admin']
-const keyErrors = { ...errorAnswers, 400: errorAnswers[404], 403: errorAnswers[404] }
 
 /** The routes as Fastify and OpenAPI read them. */
 export const schemas = {
@@ -19,12 +18,12 @@ export const schemas = {
     tags,
     summary: 'Create an API key',
     body: jsonSchema(createKey, 'input'),
-    response: { 201: jsonSchema(createdKey, 'output'), ...keyErrors },
+    response: { 201: jsonSchema(createdKey, 'output') },
   },
   list: {
     tags,
     summary: 'The API keys, newest first',
-    response: { 200: jsonSchema(apiKeys, 'output'), ...keyErrors },
+    response: { 200: jsonSchema(apiKeys, 'output') },
   },
   revoke: {
     tags,
@@ -32,7 +31,7 @@ export const schemas = {
     description:
       'Every server refuses the key, and every key created with it, within a second. Uploads created with it can no longer be completed with it; nothing is deleted.',
     params: jsonSchema(byKeyId, 'input'),
-    response: { 204: { type: 'null', description: 'The key is revoked' }, ...keyErrors },
+    response: { 204: { type: 'null', description: 'The key is revoked' } },
   },
 }
 

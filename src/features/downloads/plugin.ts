@@ -4,6 +4,7 @@ import type { ByUploadId } from '../../contract/upload.ts'
 import type { Engine } from '../../core/engine.ts'
 import { errors } from '../../core/errors/errors.ts'
 import { ownerKey } from '../../core/upload.ts'
+import { anyUpload } from '../../http/api/error-codes.ts'
 import { answerPreflights } from '../../http/cors.ts'
 import { clientInfoOf } from '../../http/identity/client-info.ts'
 import { addressFor } from '../../http/location.ts'
@@ -25,6 +26,18 @@ export interface DownloadsOptions {
 
 const linkPath = '/d'
 
+/** What a request about a file can be answered with, beside what its route tells. */
+const ofFile = [...anyUpload, 'FILE_INCOMPLETE'] as const
+const reading = [
+  ...ofFile,
+  'FILE_HELD',
+  'FILE_QUARANTINED',
+  'PRECONDITION_FAILED',
+  'RANGE_NOT_SATISFIABLE',
+  'STORE_UNAVAILABLE',
+  'R2_ERROR',
+] as const
+
 /**
  * `/files/:id/content`, the bytes of a file for its owner, and `/files/:id/links`, which makes and revokes links to it. The id is that of
  * the upload, and of the node: a client knows it from the first answer on, and it stays when the file gets another content. Needs
@@ -38,7 +51,7 @@ export async function filesPlugin(app: FastifyInstance, options: DownloadsOption
     method: ['GET', 'HEAD'],
     url: '/files/:id/content',
     schema: schemas.content,
-    config: { actions: ['download'] },
+    config: { actions: ['download'], errors: reading },
     handler: async (request, reply) => {
       const { actor, params, query } = request
       const file = await engine.file(actor, params.id, 'download')
@@ -54,7 +67,7 @@ export async function filesPlugin(app: FastifyInstance, options: DownloadsOption
 
   app.post<{ Params: ByUploadId; Body: CreateLink }>(
     '/files/:id/links',
-    { schema: schemas.createLink, config: { actions: ['link'] } },
+    { schema: schemas.createLink, config: { actions: ['link'], errors: ofFile } },
     async (request, reply): Promise<Link> => {
       const { actor, params, body } = request
       const maxSeconds = Math.floor(maxLifetimeMs / 1000)
@@ -73,7 +86,7 @@ export async function filesPlugin(app: FastifyInstance, options: DownloadsOption
 
   app.delete<{ Params: ByUploadId }>(
     '/files/:id/links',
-    { schema: schemas.revokeLinks, config: { actions: ['link'] } },
+    { schema: schemas.revokeLinks, config: { actions: ['link'], errors: ofFile } },
     async ({ actor, params }, reply) => {
       await engine.revokeLinks(actor, params.id)
       return reply.code(204).send()
@@ -93,6 +106,7 @@ export async function linksPlugin(app: FastifyInstance, options: DownloadsOption
         method: ['GET', 'HEAD'],
         url: '/:token/:name',
         schema: schemas.linked,
+        config: { errors: [...reading, 'LINK_EXPIRED'] },
         handler: async (request, reply) => answerLink(request, reply, request.params.token),
       })
     },

@@ -1,7 +1,7 @@
 import { fileHeaders } from '../../contract/headers.ts'
 import { byToken, contentQuery, createLink, link } from '../../contract/links.ts'
 import { byUploadId } from '../../contract/upload.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 
 const tags = ['Files']
 const request = { type: 'object', properties: fileHeaders.request }
@@ -14,7 +14,6 @@ const bytes = {
   200: binary('The file'),
   206: binary('One range of the file'),
   304: { type: 'null', description: 'The client has the file' },
-  ...errorAnswers,
 }
 
 /** The schemas of the routes, as Fastify and OpenAPI read them. */
@@ -33,13 +32,13 @@ export const schemas = {
     summary: 'Make a link to a file that needs no token',
     params: jsonSchema(byUploadId, 'input'),
     body: jsonSchema(createLink, 'input'),
-    response: { 201: jsonSchema(link, 'output'), ...errorAnswers },
+    response: { 201: jsonSchema(link, 'output') },
   },
   revokeLinks: {
     tags,
     summary: 'Revoke all links to a file',
     params: jsonSchema(byUploadId, 'input'),
-    response: { 204: { type: 'null', description: 'Done' }, ...errorAnswers },
+    response: { 204: { type: 'null', description: 'Done' } },
   },
   linked: {
     tags,

@@ -13,12 +13,12 @@ import type { CreationRule } from '../../core/policy/policy.ts'
 import { type EffectivePolicy, type Policy, type PolicyDocument, policyFields } from '../../core/policy/policy.ts'
 import type { Usage } from '../../core/policy/quota.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
 import { fieldName, writeValue } from '../../policies/schema.ts'
 
 const tags = ['Policies']
-const answers = { response: { 200: jsonSchema(explanation, 'output'), ...errorAnswers } }
+const answers = { response: { 200: jsonSchema(explanation, 'output') } }
 
 export interface ExplainOptions {
   policies(): PolicyDocument

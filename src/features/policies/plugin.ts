@@ -41,22 +41,33 @@ export async function policiesPlugin(
   adminOnly(app)
   sendNoStore(app)
 
+  // A change names the version that it replaces.
+  const config = { errors: ['PRECONDITION_FAILED'] } as const
+
   app.get('/policies', { schema: schemas.current }, async (_request, reply) => sendVersion(reply, await newest()))
 
-  app.put<{ Body: ChangePolicies }>('/policies', { schema: schemas.change, bodyLimit }, async (request, reply) => {
-    const { policies, note, applyToActive, removeRoles, ...rest } = request.body
-    // Takes the response of GET as well as the bare document that `landfall policies show` prints.
-    return change(request, reply, read(policies ?? rest), { note, applyToActive, removeRoles })
-  })
+  app.put<{ Body: ChangePolicies }>(
+    '/policies',
+    { schema: schemas.change, bodyLimit, config },
+    async (request, reply) => {
+      const { policies, note, applyToActive, removeRoles, ...rest } = request.body
+      // Takes the response of GET as well as the bare document that `landfall policies show` prints.
+      return change(request, reply, read(policies ?? rest), { note, applyToActive, removeRoles })
+    },
+  )
 
-  app.patch<{ Body: MergePolicies }>('/policies', { schema: schemas.merge, bodyLimit }, async (request, reply) => {
-    const { policies, ...changeNote } = request.body
-    // A merge removes a role only when the request sets it to null.
-    const expected = expectedVersion(request.headers['if-match'])
-    const before = await versions.find(expected)
-    if (!before) throw await versionConflict(expected)
-    return change(request, reply, merge(before.document, policies), { ...changeNote, removeRoles: true })
-  })
+  app.patch<{ Body: MergePolicies }>(
+    '/policies',
+    { schema: schemas.merge, bodyLimit, config },
+    async (request, reply) => {
+      const { policies, ...changeNote } = request.body
+      // A merge removes a role only when the request sets it to null.
+      const expected = expectedVersion(request.headers['if-match'])
+      const before = await versions.find(expected)
+      if (!before) throw await versionConflict(expected)
+      return change(request, reply, merge(before.document, policies), { ...changeNote, removeRoles: true })
+    },
+  )
 
   app.post<{ Body: CheckPolicies }>(
     '/policies/check',
@@ -80,11 +91,15 @@ export async function policiesPlugin(
     },
   )
 
-  app.get<{ Querystring: ComparePolicies }>('/policies/differences', { schema: schemas.compare }, async ({ query }) => {
-    const from = await findVersion(query.from)
-    const to = query.to === undefined ? await newest() : await findVersion(query.to)
-    return { from: from.version, to: to.version, differences: diffPolicies(from.document, to.document) }
-  })
+  app.get<{ Querystring: ComparePolicies }>(
+    '/policies/differences',
+    { schema: schemas.compare, config: { errors: ['NOT_FOUND'] } },
+    async ({ query }) => {
+      const from = await findVersion(query.from)
+      const to = query.to === undefined ? await newest() : await findVersion(query.to)
+      return { from: from.version, to: to.version, differences: diffPolicies(from.document, to.document) }
+    },
+  )
 
   app.get<{ Querystring: PolicyVersionsQuery }>('/policies/versions', { schema: schemas.list }, async ({ query }) => {
     const find = (limit: number) => versions.list({ ...query, limit })
@@ -100,7 +115,7 @@ export async function policiesPlugin(
 
   app.post<{ Params: ByPolicyVersion; Body: RestorePolicies }>(
     '/policies/versions/:version/restore',
-    { schema: schemas.restore },
+    { schema: schemas.restore, config },
     async (request, reply) => {
       const old = await findVersion(request.params.version)
       const note = request.body.note ?? `restored version ${old.version}`

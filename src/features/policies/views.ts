@@ -15,7 +15,7 @@ import {
   policyVersionsQuery,
   restorePolicies,
 } from '../../contract/policies.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import { writePolicyDocument } from '../../policies/schema.ts'
 import type { PolicyVersion } from '../../policies/versions.ts'
 
@@ -33,45 +33,45 @@ export const schemas = {
   current: {
     tags,
     summary: 'The active policies',
-    response: { 200: withEtag(policyVersion), ...errorAnswers },
+    response: { 200: withEtag(policyVersion) },
   },
   change: {
     tags,
     summary: 'Replace the policies',
     headers: ifMatch,
     body: jsonSchema(changePolicies, 'input'),
-    response: { 200: withEtag(changedPolicies), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies) },
   },
   merge: {
     tags,
     summary: 'Change some fields of the policies',
     headers: ifMatch,
     body: jsonSchema(mergePolicies, 'input'),
-    response: { 200: withEtag(changedPolicies), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies) },
   },
   check: {
     tags,
     summary: 'Check policies without activating them: differences and problems',
     body: jsonSchema(checkPolicies, 'input'),
-    response: { 200: jsonSchema(checkedPolicies, 'output'), ...errorAnswers },
+    response: { 200: jsonSchema(checkedPolicies, 'output') },
   },
   compare: {
     tags,
     summary: 'The differences between two versions of the policies',
     querystring: jsonSchema(comparePolicies, 'input'),
-    response: { 200: jsonSchema(comparedPolicies, 'output'), ...errorAnswers },
+    response: { 200: jsonSchema(comparedPolicies, 'output') },
   },
   list: {
     tags,
     summary: 'All versions of the policies, newest first',
     querystring: jsonSchema(policyVersionsQuery, 'input'),
-    response: { 200: jsonSchema(policyVersions, 'output'), ...errorAnswers },
+    response: { 200: jsonSchema(policyVersions, 'output') },
   },
   one: {
     tags,
     summary: 'One version of the policies',
     params: jsonSchema(byPolicyVersion, 'input'),
-    response: { 200: withEtag(policyVersion), ...errorAnswers },
+    response: { 200: withEtag(policyVersion) },
   },
   restore: {
     tags,
@@ -79,7 +79,7 @@ export const schemas = {
     params: jsonSchema(byPolicyVersion, 'input'),
     headers: ifMatch,
     body: jsonSchema(restorePolicies, 'input'),
-    response: { 200: withEtag(changedPolicies), ...errorAnswers },
+    response: { 200: withEtag(changedPolicies) },
   },
 }
 

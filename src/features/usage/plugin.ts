@@ -14,7 +14,7 @@ import type { Policy } from '../../core/policy/policy.ts'
 import type { Quota, Usage } from '../../core/policy/quota.ts'
 import { type Actor, userOf } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
-import { errorAnswers, jsonSchema } from '../../http/api/json-schema.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
 import { sendNoStore } from '../../http/api/no-store.ts'
 import { readPage } from '../../http/api/page.ts'
 import { tenantAdminsToo } from '../../http/identity/admin.ts'
@@ -24,13 +24,13 @@ const tags = ['Usage']
 const ownSchema = {
   tags,
   summary: 'My usage and my limits',
-  response: { 200: jsonSchema(ownUsage, 'output'), ...errorAnswers },
+  response: { 200: jsonSchema(ownUsage, 'output') },
 }
 const allSchema = {
   tags,
   summary: 'The usage of all users, largest first',
   querystring: jsonSchema(allUsageQuery, 'input'),
-  response: { 200: jsonSchema(allUsage, 'output'), ...errorAnswers },
+  response: { 200: jsonSchema(allUsage, 'output') },
 }
 
 export interface UsageOptions {

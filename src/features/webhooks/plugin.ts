@@ -69,12 +69,16 @@ export async function webhooksPlugin(app: FastifyInstance, options: WebhooksOpti
   })
   const config = { actions: ['subscribe'] } as const
 
-  app.post<{ Body: CreateWebhook }>('/webhooks', { schema: schemas.create, config }, async ({ actor, body }, reply) => {
-    assertUrl(body.url)
-    if (body.reach === 'all' && !actor.isAdmin) throw errors.adminsOnly()
-    const { endpoint, secret } = await createEndpoint(database, actor, body, { now: now(), most })
-    return reply.code(201).send({ ...viewOf(endpoint), secret } satisfies CreatedWebhook)
-  })
+  app.post<{ Body: CreateWebhook }>(
+    '/webhooks',
+    { schema: schemas.create, config: { ...config, errors: ['QUOTA_EXCEEDED'] } },
+    async ({ actor, body }, reply) => {
+      assertUrl(body.url)
+      if (body.reach === 'all' && !actor.isAdmin) throw errors.adminsOnly()
+      const { endpoint, secret } = await createEndpoint(database, actor, body, { now: now(), most })
+      return reply.code(201).send({ ...viewOf(endpoint), secret } satisfies CreatedWebhook)
+    },
+  )
 
   app.get<{ Querystring: WebhooksQuery }>(
     '/webhooks',

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { errorAnswer } from '../../contract/error.ts'
 
 /** Converts a zod schema to JSON Schema for Fastify and OpenAPI. */
 export function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
@@ -25,13 +24,4 @@ function mergeNull(schema: z.core.JSONSchema.BaseSchema): void {
 /** The pattern of a time has 300 characters and says no more than its format, in each of some hundred answers. */
 function omitPattern(schema: z.core.JSONSchema.BaseSchema): void {
   if (schema.format !== undefined) delete schema.pattern
-}
-
-/** The error responses that every route may give. */
-export const errorAnswers = {
-  '4xx': jsonSchema(errorAnswer, 'output'),
-  401: jsonSchema(errorAnswer, 'output'),
-  403: jsonSchema(errorAnswer, 'output'),
-  404: jsonSchema(errorAnswer, 'output'),
-  '5xx': jsonSchema(errorAnswer, 'output'),
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, UploadError } from '../../core/errors/error.ts'
+import { type ErrorCode, errorCodes, UploadError } from '../../core/errors/error.ts'
 import { errorBody, errorHeaders, logError, toUploadError } from '../../http/errors.ts'
 
 /** Clients of this dialect know two codes for an invalid request: a field is missing, or a field is not valid. */
@@ -14,10 +14,15 @@ const restCodes: Partial<Record<ErrorCode, { code: ErrorCode; status: number }>>
   LENGTH_MISMATCH: invalid,
 }
 
+/** How this dialect answers `code`. */
+export function answeredAs(code: ErrorCode): { code: ErrorCode; status: number } {
+  return restCodes[code] ?? { code, status: errorCodes[code] }
+}
+
 /** Answers any thrown error with `{ error: { code, message, timestamp } }`, in the codes of this dialect, and logs it. */
 export function answerRestError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = toUploadError(thrown)
-  const { code, status } = restCodes[error.code] ?? error
+  const { code, status } = answeredAs(error.code)
   logError(request, error, status)
   void reply
     .code(status)

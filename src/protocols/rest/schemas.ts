@@ -9,28 +9,21 @@ import {
   statusView,
   uploadIdField,
 } from '../../contract/chunks.ts'
-import { errorAnswer } from '../../contract/error.ts'
+import type { ErrorCode } from '../../core/errors/error.ts'
+import { anyRequest, anyUpload, bytes, creation } from '../../http/api/error-codes.ts'
 import { jsonSchema } from '../../http/api/json-schema.ts'
+import { type ErrorForm, errorAnswersOf, jsonErrors } from '../../http/api/route-schema.ts'
 import { resumeHeader } from '../../http/identity/resume.ts'
+import { answeredAs } from './answers.ts'
 
-const reasons: Record<string, string> = {
-  400: 'MISSING_FIELD, INVALID_FIELD',
-  401: 'UNAUTHENTICATED: no token, or not a valid one',
-  403: 'ROLE_NOT_ALLOWED, QUOTA_EXCEEDED, FORBIDDEN: user_id or user_role is not that of the token',
-  404: 'UPLOAD_NOT_FOUND: there is no such upload, or it belongs to another user',
-  409: 'UPLOAD_COMPLETED: the upload takes no more bytes',
-  410: 'UPLOAD_GONE, UPLOAD_EXPIRED, UPLOAD_LOST: the upload has ended; create a new one',
-  413: 'FILE_TOO_LARGE for the role',
-  415: 'TYPE_NOT_ALLOWED to the role, or UNSUPPORTED_CONTENT_TYPE of the request',
-  422: 'CATEGORY_NOT_ALLOWED to the role, or not the category of that media type',
-  423: 'UPLOAD_LOCKED: another request is writing to the upload; Retry-After says when to retry',
-  460: 'CHECKSUM_MISMATCH: the body was discarded',
-  502: 'R2_ERROR, DATABASE_ERROR: the store or the database does not answer; Retry-After says when to retry',
-  503: 'BODY_TIMEOUT, SHUTTING_DOWN, IDENTITY_UNAVAILABLE: send the request again; Retry-After says when',
+const form: ErrorForm = {
+  dialect: 'REST',
+  ...jsonErrors,
+  statusesOf: (code) => [answeredAs(code).status],
+  headers: () => ({}),
 }
-
-const createErrors = [400, 401, 403, 413, 415, 422, 502, 503]
-const uploadErrors = [400, 401, 404, 410, 502, 503]
+const fields = ['MISSING_FIELD', 'INVALID_FIELD'] as const
+const ofUpload = [...anyRequest, ...anyUpload, ...fields, 'R2_ERROR'] as const
 
 const byId = { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] }
 const byHeader = {
@@ -56,7 +49,7 @@ const init = {
   body: jsonSchema(initFields, 'input'),
   response: {
     201: answer(createdView, 'The upload is created', { ...locationHeader, ...resumeHeaders }),
-    ...errorAnswers(createErrors),
+    ...errorsOf([...anyRequest, ...creation, ...fields]),
   },
 }
 const chunk = {
@@ -67,7 +60,7 @@ const chunk = {
   body: rawBody,
   response: {
     200: answer(chunkView, 'The chunk is stored', etagHeader),
-    ...errorAnswers([...uploadErrors, 409, 423, 460]),
+    ...errorsOf([...ofUpload, ...bytes, 'UPLOAD_COMPLETED', 'UPLOAD_CLOSED']),
   },
 }
 const complete = {
@@ -78,18 +71,21 @@ const complete = {
     200: answer(completedView, 'The file is complete', {
       ETag: { type: 'string', description: 'The ETag of the object' },
     }),
-    ...errorAnswers([...uploadErrors, 423]),
+    ...errorsOf([...ofUpload, ...bytes, 'UPLOAD_CLOSED']),
   },
 }
 const status = {
   summary: 'Read what an upload has, and what is missing',
-  response: { 200: answer(statusView, 'The status of the upload'), ...errorAnswers([401, 404, 502]) },
+  response: { 200: answer(statusView, 'The status of the upload'), ...errorsOf(ofUpload) },
 }
 const cancel = {
   summary: 'Cancel an unfinished upload',
   description:
     'Deletes the bytes that were sent. A complete file stays, and the answer is 409 UPLOAD_COMPLETED. May be repeated.',
-  response: { 200: answer(cancelledView, 'The upload is cancelled'), ...errorAnswers([...uploadErrors, 409, 423]) },
+  response: {
+    200: answer(cancelledView, 'The upload is cancelled'),
+    ...errorsOf([...ofUpload, 'UPLOAD_COMPLETED', 'UPLOAD_CLOSED', 'UPLOAD_LOCKED']),
+  },
 }
 
 const rest = { tags: ['Uploads in chunks'] }
@@ -125,8 +121,9 @@ export const schemas = {
   },
 }
 
-function errorAnswers(statuses: number[]) {
-  return Object.fromEntries(statuses.map((status) => [status, answer(errorAnswer, reasons[status]!)]))
+/** The errors of a route by status, with the codes of this dialect. */
+function errorsOf(codes: readonly ErrorCode[]) {
+  return errorAnswersOf([...new Set(codes.map((code) => answeredAs(code).code))], form)
 }
 
 function answer(

@@ -1,19 +1,12 @@
 import { formUploads, ownUpload } from '../../contract/upload.ts'
-import { jsonSchema, errorAnswers as usualAnswers } from '../../http/api/json-schema.ts'
+import { anyRequest, bytes, creation } from '../../http/api/error-codes.ts'
+import { jsonSchema } from '../../http/api/json-schema.ts'
+import { errorAnswersOf, jsonErrors } from '../../http/api/route-schema.ts'
 
 const tags = ['Whole files']
-const reasons = {
-  400: 'MISSING_FIELD, INVALID_FIELD, INVALID_METADATA, LENGTH_MISMATCH, INVALID_REQUEST',
-  401: 'UNAUTHENTICATED: no token, or not a valid one',
-  403: 'ROLE_NOT_ALLOWED, QUOTA_EXCEEDED, FORBIDDEN',
-  413: 'FILE_TOO_LARGE for the role',
-  415: 'TYPE_NOT_ALLOWED to the role, or UNSUPPORTED_CONTENT_TYPE of the request',
-  422: 'CATEGORY_NOT_ALLOWED to the role, or not the category of that media type',
-  460: 'CHECKSUM_MISMATCH: the body was discarded',
-  503: 'STORE_UNAVAILABLE, DATABASE_ERROR, BODY_TIMEOUT, SHUTTING_DOWN: send the request again; Retry-After says when',
-}
-const errorAnswers = Object.fromEntries(
-  Object.entries(reasons).map(([status, description]) => [status, { ...usualAnswers[404], description }]),
+const errorAnswers = errorAnswersOf(
+  [...anyRequest, ...creation, ...bytes, 'MISSING_FIELD', 'UPLOAD_GONE', 'UPLOAD_LOST'],
+  { ...jsonErrors, dialect: 'REST', headers: () => ({}) },
 )
 const text = (description: string) => ({ type: 'string', description })
 

@@ -54,6 +54,23 @@ describe('the OpenAPI document', () => {
     expect([post, head, get].map((operation) => operation?.summary)).not.toContain(undefined)
   })
 
+  it('lists every error by its own status, with codes of the error table', async () => {
+    const { http } = await testApp()
+    const { paths } = await documentOf(http)
+
+    const answers = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations).flatMap(([verb, { responses }]) =>
+        Object.entries(responses).map(([status, answer]) => ({ at: `${verb} ${path} ${status}`, status, answer })),
+      ),
+    )
+    const errors = answers.filter(({ status }) => Number(status) >= 400)
+    const codesIn = ({ description }: { description: string }) =>
+      description.match(/[A-Z]+\d?(_[A-Z]+)+|UNAUTHENTICATED|FORBIDDEN|OVERLOADED/g) ?? []
+    expect(answers.filter(({ status }) => !/^\d{3}$/.test(status))).toEqual([])
+    expect(errors.length).toBeGreaterThan(300)
+    expect(errors.filter(({ answer }) => codesIn(answer).length === 0).map(({ at }) => at)).toEqual([])
+  })
+
   it('names only codes of the error table', async () => {
     const { paths } = await documentOfFiles()
 

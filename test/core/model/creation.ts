@@ -1,11 +1,40 @@
 import { createHash } from 'node:crypto'
+import type { AppendRequest, RunningEngine } from '../../../src/core/engine.ts'
 import { isUploadError } from '../../../src/core/errors/error.ts'
 import type { CreateUpload, FinalUpload, SentUpload, Upload } from '../../../src/core/upload.ts'
 import { finalOf } from '../../support/final-of.ts'
+import { bodyOf, brokenBody, hungBody } from '../../support/open-engine.ts'
 import type { Seeded } from '../../support/seeded.ts'
 import { checkAgainstModel, type KnownUpload } from './known-upload.ts'
 import { run } from './run.ts'
 import type { World } from './world.ts'
+
+/** Creates an upload whose client learns the id before it sends the body. */
+function createWithBody(
+  engine: RunningEngine,
+  world: World,
+  known: KnownUpload,
+  request: AppendRequest,
+): Promise<Upload> {
+  return engine.createWithBody(world.user, known.creation as CreateUpload & Partial<SentUpload>, (created) => {
+    known.id = created.id
+    known.partSize = created.partSize
+    world.uploads.push(known)
+    return request
+  })
+}
+
+/** Makes the body of each attempt of a creation, which may be cut; `null`: the creation brings none. */
+function firstBody(random: Seeded, file: Buffer): (() => AppendRequest) | null {
+  if (random.chance(0.5)) return null
+  const bytes = random.chance(0.5) ? file : file.subarray(0, random.int(0, file.length))
+  const fate = random.pick(['whole', 'whole', 'broken', 'hung'] as const)
+  const sent = fate === 'whole' ? bytes : bytes.subarray(0, random.int(0, bytes.length))
+  const ending =
+    bytes === file ? random.pick(['at-size', 'with-body'] as const) : random.pick(['at-size', 'later'] as const)
+  const body = { whole: bodyOf, broken: brokenBody, hung: hungBody }[fate]
+  return () => ({ offset: 0, body: body(sent), bodySize: bytes.length, ending })
+}
 
 /** Creates one upload, or several partial uploads and the final upload that concatenates them. */
 export async function create(world: World, random: Seeded): Promise<void> {
@@ -79,28 +108,34 @@ async function createOne(
     isOtherFile: isOtherFile && hasDigests,
   }
   for (const partial of partials) partial.finals.push(known)
+  const body = isFinal || isParted ? null : firstBody(random.fork('body'), file)
   const label = `create ${creation.size ?? '?'} (${file.length}) ${creation.contentType}${isParted ? ' in numbered parts' : ''}`
   for (let attempt = 0; attempt < 5; attempt += 1) {
     const outcome = await run<Upload>(world, random, known, {
       what: `${label} ${hasDigests ? JSON.stringify(creation.digests) : ''}`,
-      work: (engine) => engine.create(world.user, creation),
+      work: (engine) => (body ? createWithBody(engine, world, known, body()) : engine.create(world.user, creation)),
       check(upload, was) {
         known.id = upload.id
         known.partSize = upload.partSize
         // A second final upload of the same partial ones is the first one, whatever its creation says of the file.
-        if (world.uploads.some(({ id }) => id === upload.id)) return
+        if (world.uploads.some((other) => other !== known && other.id === upload.id)) return
         checkAgainstModel(known, upload, was, world)
       },
       expected: ['TYPE_NOT_ALLOWED', 'CATEGORY_NOT_ALLOWED'],
     })
-    if (outcome && 'answer' in outcome) {
+    if (known.id !== '') {
       const same = world.uploads.find(({ id }) => id === known.id)
       if (!same) world.uploads.push(known)
       return same ?? known
     }
     // An upload whose creation was not answered has an id that the client does not know: only its expiry ends it.
     known.isOver = false
-    if (outcome && !isUploadError(outcome.error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')) return null
+    if (
+      outcome &&
+      'error' in outcome &&
+      !isUploadError(outcome.error, 'STORE_UNAVAILABLE', 'DATABASE_ERROR', 'SHUTTING_DOWN')
+    )
+      return null
   }
   return null
 }

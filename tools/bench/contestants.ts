@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,6 +28,10 @@ export interface Launch {
 
 // The flags of bin/launch.mjs and docker/Dockerfile.
 const ourFlags = ['--max-semi-space-size=16']
+/** Bytes that all workers together may buffer: `/metrics` shows them when every worker listens. */
+export const budgetOfWorkers = 448 * 1024 ** 2
+export const metricsToken = 'a-token-for-the-benchmark'
+const asWorkers = { WORKERS: '2', MEMORY_BUDGET: `${budgetOfWorkers / 1024 ** 2}MiB`, METRICS_TOKEN: metricsToken }
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const peers = fileURLToPath(new URL('./peers', import.meta.url))
 
@@ -53,12 +58,15 @@ export async function launchOf(
     S3_REGION: target.region,
     ...(plan.s3 ? { S3_PLAIN: 'yes' } : {}),
   }
-  const environment = { DATA_DIR: directory, ...(store === 's3' ? bucket : {}) }
+  // A prefix of its own: the store of another launch belongs to another database.
+  const prefix = { S3_PREFIX: `${randomUUID()}/` }
+  const environment = { DATA_DIR: directory, ...(store === 's3' ? { ...bucket, ...prefix } : {}) }
   const nothing = async () => {}
   const bound = store === 's3' ? 'pipe.ts' : 'appends.ts'
   if (kind === 'bound') return { script: join(peers, bound), environment, dispose: nothing }
   if (kind === 'peer') return { script: join(peers, `tus-${store}.ts`), environment, dispose: nothing }
   const ours = { script: kind === 'before' ? plan.before! : ourEntry(), nodeFlags: ourFlags }
+  const workers = kind === 'workers' ? asWorkers : { WORKERS: '1' }
   if (isEmbedded) {
     // Development mode: the server brings its database, and reads the secret of tokens from this file.
     await writeFile(join(directory, 'jwt-secret'), testSecret, { mode: 0o600 })
@@ -72,6 +80,7 @@ export async function launchOf(
       STORE: store,
       JWT_SECRET: testSecret,
       ...settings,
+      ...workers,
       NODE_ENV: 'production',
       DATABASE_URL: database.url,
     },

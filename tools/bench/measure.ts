@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../../test/support/free-port.ts'
 import { headersOf } from '../../test/support/tus-file.ts'
 import { type Case, scaled } from './cases.ts'
-import { launchOf } from './contestants.ts'
+import { budgetOfWorkers, launchOf, metricsToken } from './contestants.ts'
 import type { Job, Outcome, Work } from './load/serve.ts'
 import type { ContestantKind, Plan } from './plan.ts'
 import type { Cost } from './probe.ts'
@@ -61,6 +61,7 @@ export async function measure(kind: ContestantKind, testCase: Case, end: S3End, 
   try {
     await end.configure({ latencyMs: 0, bandwidth: 0 })
     await untilReady(port, token, server)
+    if (kind === 'workers') await untilAllListen(port)
     if (!testCase.isColdStart) return await atWork(testCase, plan, end, server, { port, token })
     // The first start also creates the tables: only the second one is measured.
     await server.kill()
@@ -151,5 +152,17 @@ async function untilReady(port: number, token: string, server: Child<unknown, un
     if (created) throw new Error(`the first creation was answered with ${created.status}`)
     if (performance.now() > deadline) throw new Error('the server does not answer')
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2))])
+  }
+}
+
+/** Waits until both workers answer requests. */
+async function untilAllListen(port: number): Promise<void> {
+  const headers = { authorization: `Bearer ${metricsToken}` }
+  const deadline = performance.now() + 60_000
+  for (;;) {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text()
+    if (text.includes(`\nlandfall_buffer_limit_bytes ${budgetOfWorkers}\n`)) return
+    if (performance.now() > deadline) throw new Error('a worker does not listen')
+    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

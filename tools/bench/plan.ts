@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { type Case, cases } from './cases.ts'
 
-export const contestantKinds = ['ours', 'peer', 'bound', 'before'] as const
+export const contestantKinds = ['ours', 'workers', 'peer', 'bound', 'before'] as const
 export type ContestantKind = (typeof contestantKinds)[number]
 
 /** The settings of a run. */

@@ -4,6 +4,7 @@ import type { Result } from './print.ts'
 
 const names: Record<ContestantKind, string> = {
   ours: 'Landfall',
+  workers: 'Landfall, two workers',
   peer: '@tus/server with its store',
   bound: 'bytes piped through Node',
   before: 'before',

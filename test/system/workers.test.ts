@@ -99,6 +99,14 @@ describe('a server of two workers', () => {
     expect(workersThatListen()).toEqual([1, 2, 2])
   })
 
+  it('replaces a worker that an operator stops alone', async () => {
+    process.kill(pidOf(1), 'SIGTERM')
+    await until(() => workersThatListen().length === 4)
+
+    expect(workersThatListen()).toEqual([1, 2, 2, 1])
+    expect(recordsOf('stopped').map(({ worker }) => worker)).toEqual([1])
+  })
+
   it('runs background work in one worker', async () => {
     await until(() => recordsOf('upload event').filter(({ type }) => type === 'upload.completed').length >= uploads)
 
@@ -120,7 +128,7 @@ describe('a server of two workers', () => {
       recordsOf('stopped')
         .map(({ worker }) => worker)
         .toSorted(),
-    ).toEqual([1, 2])
+    ).toEqual([1, 1, 2])
     expect(recordsOf('all workers have stopped')).toHaveLength(1)
   })
 })

@@ -5,11 +5,13 @@ export const limits = {
   REQUESTS_PER_ADDRESS: count(0, 1_000_000)
     .default(12_000)
     .describe(
-      'The most requests per minute from one address to one server; 0 for no limit. Requests from this machine are not counted',
+      'The most requests per minute from one address to one process of a server; 0 for no limit. Requests from this machine are not counted',
     ),
   CREATIONS_PER_ADDRESS: count(0, 1_000_000)
     .default(6000)
-    .describe('The most uploads per minute that clients at one address may create on one server; 0 for no limit'),
+    .describe(
+      'The most uploads per minute that clients at one address may create on one process of a server; 0 for no limit',
+    ),
   REQUESTS_AT_ONCE: count(1, 1_000_000)
     .default(10_000)
     .describe(

@@ -40,6 +40,8 @@ export function runPrimary(config: Config): Promise<Serving> {
   carryOut(supervisor.begin())
 
   function carryOut(commands: Command[]): void {
+    if (commands.some((command) => command.do === 'stop'))
+      setTimeout(() => carryOut(supervisor.abandon()), config.DRAIN_TIMEOUT + overrunMs)
     for (const command of commands) {
       if (command.do === 'start') start(command.number, command.isFirst)
       else if (command.do === 'wait') setTimeout(() => carryOut(supervisor.isDue(command.number)), command.ms)
@@ -73,7 +75,7 @@ export function runPrimary(config: Config): Promise<Serving> {
       one.reason = message.reason
     } else if (message.type === 'snapshot') {
       workerMetrics.answered(number, message.id, message.snapshot)
-    } else {
+    } else if (message.type === 'collect') {
       void workerMetrics.collect(number, message.own, othersThanListen(number)).then((snapshots) => {
         tell(number, { type: 'collected', id: message.id, snapshots })
       })
@@ -108,7 +110,6 @@ export function runPrimary(config: Config): Promise<Serving> {
 
   function stop(signal: string): void {
     log.info({ signal }, 'stopping all workers')
-    setTimeout(() => carryOut(supervisor.abandon()), config.DRAIN_TIMEOUT + overrunMs)
     carryOut(supervisor.stop())
   }
 

@@ -143,14 +143,14 @@ export class ContentGate implements BodyWriter {
 
   async #look(): Promise<void> {
     this.#become({ name: 'looking' })
-    const refusal = await this.#detect().catch((error: unknown) => {
+    const rejection = await this.#detect().catch((error: unknown) => {
       this.#become({ name: 'failed', error })
       throw error
     })
-    if (refusal) {
-      this.#become({ name: 'refused', error: refusal })
+    if (rejection) {
+      this.#become({ name: 'refused', error: rejection })
       if (this.#request.awaitsDigest) return
-      throw refusal
+      throw rejection
     }
     this.#become({ name: 'passing' })
     for (const chunk of this.#collected.splice(0)) await this.#writer.take(chunk)

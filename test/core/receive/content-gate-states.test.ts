@@ -13,7 +13,7 @@ type State = keyof typeof gateTransitions
 type Call = 'take' | 'flush' | 'close' | 'discard'
 
 const declared = { contentType: 'text/plain', category: 'document', key: 'declared-key' }
-const refusal = errors.typeNotAllowed({ role: 'creator', contentType: 'image/png', rule: 'mediaTypes' })
+const rejection = errors.typeNotAllowed({ role: 'creator', contentType: 'image/png', rule: 'mediaTypes' })
 const down = errors.databaseUnavailable({})
 
 /** A gate that looks at four bytes of an upload. The test says when it has looked, and when the writer has taken a chunk. */
@@ -61,7 +61,7 @@ function openGate({ refuses = false, awaitsDigest = false, row = {} as Partial<U
     },
     rules: [
       () => {
-        if (refuses) throw refusal
+        if (refuses) throw rejection
       },
     ],
   }
@@ -136,8 +136,8 @@ describe('a content gate', () => {
     ['open', 'close', { ...nothing, calls: ['close'] }],
     ['open', 'discard', { ...nothing, calls: ['discard'] }],
     ['refused', 'take', { ...nothing, calls: [] }],
-    ['refused', 'flush', { error: refusal, prefix: null, calls: ['discard'] }],
-    ['refused', 'close', { error: refusal, prefix: null, calls: ['discard'] }],
+    ['refused', 'flush', { error: rejection, prefix: null, calls: ['discard'] }],
+    ['refused', 'close', { error: rejection, prefix: null, calls: ['discard'] }],
     ['refused', 'discard', { ...nothing, calls: ['discard'] }],
     ['failed', 'take', { error: down, prefix: null, calls: [] }],
     ['failed', 'flush', { error: down, prefix: 'abcd', calls: ['flush'] }],
@@ -149,11 +149,11 @@ describe('a content gate', () => {
     expect(await outcomeOf(opened, call)).toEqual(expected)
   })
 
-  it('fails the upload with the refusal at the end of the body, not before', async () => {
+  it('fails the upload at the end of the body, not before', async () => {
     const { gate, upload } = await gateThatIs('refused', true)
     const before = upload.state
 
-    await expect(gate.flush()).rejects.toBe(refusal)
+    await expect(gate.flush()).rejects.toBe(rejection)
 
     expect([before, upload.state, upload.failure]).toEqual(['receiving', 'failed', 'type'])
   })

@@ -46,6 +46,7 @@ const rules: Record<string, Rule> = {
       'db/statement.ts',
       'db/in-progress.ts',
       'db/usage.ts',
+      'db/uploads/being-written.ts',
       'jobs/queue.ts',
       'jobs/outbox.ts',
     ],

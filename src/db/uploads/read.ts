@@ -1,20 +1,18 @@
 import type { UploadQuery, UploadRepository } from '../../core/ports/uploads.ts'
 import type { StoredPart } from '../../core/upload.ts'
 import type { Database } from '../open.ts'
+import { isBeingWritten } from './being-written.ts'
 import { receiptAsJson, receiptColumns } from './part-columns.ts'
 import { recordColumns, toUploadRecord, type UploadRow } from './row.ts'
 
-// The state is compared first, so that a list of ended uploads reads no parts. A LIMIT subquery instead of EXISTS: Postgres may answer
-// an EXISTS for all rows at once by scanning the whole table of parts, but looks up a subquery with LIMIT by the index for each row.
-const isBeingWritten = `s.state in ('receiving', 'finishing') and (coalesce(s.lease_until > now(), false)
-  or (select true from upload_parts p where p.upload_id = s.id and p.locked_until > now() limit 1) is true) as is_being_written`
+const withWriting = `${recordColumns}, ${isBeingWritten} as is_being_written`
 const findUpload = {
   name: 'upload-find',
-  text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s where s.id = $1`,
+  text: `select ${withWriting} from upload_sessions s where s.id = $1`,
 }
 const findUploads = {
   name: 'uploads-find',
-  text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s where s.id = any($1::uuid[])`,
+  text: `select ${withWriting} from upload_sessions s where s.id = any($1::uuid[])`,
 }
 /** One statement for each set of conditions: the plan of one statement for all of them would read all rows of a user. */
 function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' | 'state' | 'fingerprint'>) {
@@ -22,7 +20,7 @@ function listUploads({ before, state, fingerprint }: Pick<UploadQuery, 'before' 
   const isUnexpired = state === 'receiving' ? 'and (s.expires_at is null or s.expires_at > now())' : ''
   return {
     name,
-    text: `select ${recordColumns}, ${isBeingWritten} from upload_sessions s
+    text: `select ${withWriting} from upload_sessions s
       where s.tenant = $2 and s.owner_id = $1 and not s.is_partial
         ${state ? `and s.state = '${state}' ${isUnexpired}` : ''}
         ${fingerprint === undefined ? '' : `and s.fingerprint = $${before ? 5 : 4}`}

@@ -6,6 +6,7 @@ import type * as contract from '../../contract/admin-uploads.ts'
 import type { UploadState } from '../../core/upload.ts'
 import type { Database } from '../../db/open.ts'
 import type { Statement } from '../../db/statement.ts'
+import { isBeingWritten } from '../../db/uploads/being-written.ts'
 
 interface Moments {
   createdAt: Date
@@ -38,9 +39,6 @@ export interface AdminUploadQuery {
   live?: boolean | undefined
 }
 
-// The limit makes Postgres look up the locks of each upload; without it the planner reads all part locks of all uploads.
-const partLocked = `coalesce((select true from upload_parts p where p.upload_id = s.id and p.locked_until > now() limit 1), false)`
-const live = `(coalesce(s.lease_until > now(), false) or ${partLocked})`
 // Parts have rows only while the upload is open; afterwards `offset` holds the bytes received.
 const stored = `(select coalesce(sum(p.size), 0)::bigint from upload_parts p where p.upload_id = s.id and p.lock_token is null)`
 // The names of the API, so that a row is what the API tells.
@@ -48,7 +46,7 @@ const columns = `s.id, s.owner_id as "user", nullif(s.tenant, '') as tenant, s.r
   s.category, s.size, s.state, s.failure, s.kind, s.is_partial as partial, s.created_at as "createdAt", s.updated_at as "updatedAt",
   s.completed_at as "completedAt", s.expires_at as "expiresAt",
   case when s.kind = 'parted' and s.state = 'receiving' then greatest(s."offset", ${stored}) else s."offset" end as received,
-  s.state in ('receiving', 'finishing') and ${live} as live`
+  ${isBeingWritten} as live`
 
 /** One prepared statement per set of conditions that an index can serve (see the lists in db/uploads). Other conditions filter its rows. */
 function pageStatement(query: AdminUploadQuery): { statement: Statement; values: unknown[] } {
@@ -64,11 +62,7 @@ function pageStatement(query: AdminUploadQuery): { statement: Statement; values:
   }
   const { before, state, user, tenant, since, until, live: isLive } = query
   when(state ?? '', state, () => `s.state = '${state}'`)
-  when(
-    isLive ? 'live' : 'idle',
-    isLive,
-    () => `${isLive ? '' : 'not '}(s.state in ('receiving', 'finishing') and ${live})`,
-  )
+  when(isLive ? 'live' : 'idle', isLive, () => `${isLive ? '' : 'not '}${isBeingWritten}`)
   if (isLive) conditions.push(`s.state in ('receiving', 'finishing')`)
   when('tenant', tenant, () => `s.tenant = ${bind(tenant)}`)
   when('user', user, () => `s.owner_id = ${bind(user)}`)

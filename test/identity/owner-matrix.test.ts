@@ -95,15 +95,15 @@ const callers: Record<string, Caller> = {
   'the owner with an expired token': { token: () => signToken(secret, ann, -60), gets: unauthenticated },
   'a token of another secret': { token: () => signToken(secret.toUpperCase(), ann, 60), gets: unauthenticated },
   'the resume token of this upload': {
-    token: (id) => resumeTokens(secret)(ann, { id }),
+    token: async (id) => resumeTokens(secret)(ann, { id }),
     gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 'ok' : 401),
   },
   'the resume token of another upload of the owner': {
-    token: () => resumeTokens(secret)(ann, { id: randomUUID() }),
+    token: async () => resumeTokens(secret)(ann, { id: randomUUID() }),
     gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 404 : 401),
   },
   'a resume token of this upload for another user': {
-    token: (id) => resumeTokens(secret)(userOf('eve', 'creator', { tenant: 'acme' }), { id }),
+    token: async (id) => resumeTokens(secret)(userOf('eve', 'creator', { tenant: 'acme' }), { id }),
     gets: (kind) => (isOnUpload(kind) && !isOnFile(kind) ? 404 : 401),
   },
   'a key of the owner with the scope': {

@@ -36,7 +36,7 @@ export function createHandlers(engine: Engine, publicUrl: string | undefined, re
       )
       answerCreated(reply, upload, publicUrl)
       if (!resumeTokens) return reply.send(createdOf(upload))
-      const token = await resumeTokens(owner, upload)
+      const token = resumeTokens(owner, upload)
       return reply.header(resumeHeader, token).send({ ...createdOf(upload), resume_token: token })
     },
 

@@ -36,14 +36,14 @@ export async function createUpload(
   const interim = openInterim(request, reply, dialect, options)
   let upload: Upload | undefined
   let checkConnection = () => {}
-  async function announce(created: Upload, mayRepeat: boolean): Promise<void> {
+  function announce(created: Upload, mayRepeat: boolean): void {
     upload = created
     checkConnection = whenAnswerLost(request, reply, (wasWritten) =>
       engine.markAnswerLost(upload!.id, wasWritten ? upload!.offset : null),
     )
     const locationHeaders = {
       location: addressOf(options, request, created.id),
-      ...(resumeTokens && { [resumeHeader]: await resumeTokens(actor, created) }),
+      ...(resumeTokens && { [resumeHeader]: resumeTokens(actor, created) }),
     }
     // A creation that may repeat an earlier one is not announced: its URL, the new or the earlier one, is known only after its last byte.
     // The client creates the upload once more after a lost connection.
@@ -57,14 +57,14 @@ export async function createUpload(
   if (bodySize !== 0 || isLast) {
     const firstChunkSize = bodySize || undefined
     upload = await engine
-      .createWithBody(actor, { ...creation, firstChunkSize }, async (created) => {
-        await announce(created, created.mayRepeat)
+      .createWithBody(actor, { ...creation, firstChunkSize }, (created) => {
+        announce(created, created.mayRepeat)
         return appendOf(request, dialect, interim, { offset: 0, isLast })
       })
       .catch((error: unknown) => endOnExcess(engine, request, upload?.id, dialect, error))
   } else {
     upload = await engine.create(actor, creation)
-    await announce(upload, false)
+    announce(upload, false)
   }
   checkConnection()
   if (isLast && upload.state !== 'completed') return endConnection(request, reply)

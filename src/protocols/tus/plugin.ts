@@ -127,7 +127,7 @@ export async function tusPlugin(
     if (method === 'DELETE') whenAnswerLost(request, reply, () => engine.markAnswerLost(idIn(request), null))
     await answer(reply, response, call, (id) => addressFor(request, `${path}/${id}`, publicUrl))
     if (method === 'POST' && call.upload!.state !== 'completed' && resumeTokens)
-      reply.header(resumeHeader, await resumeTokens(call.actor, call.upload!))
+      reply.header(resumeHeader, resumeTokens(call.actor, call.upload!))
     return reply.send(null)
   }
 

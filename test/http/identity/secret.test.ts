@@ -101,8 +101,8 @@ describe('while a secret is replaced', () => {
     const id = '00000000-0000-4000-8000-000000000000'
 
     for (const one of [secret, older])
-      expect(await check(await resumeTokens(one)(ann, { id }))).toMatchObject({ id: 'ann', resumeUploadId: id })
-    expect(await check(await resumeTokens(`${older}x`)(ann, { id }))).toBeNull()
+      expect(await check(resumeTokens(one)(ann, { id }))).toMatchObject({ id: 'ann', resumeUploadId: id })
+    expect(await check(resumeTokens(`${older}x`)(ann, { id }))).toBeNull()
   })
 })
 

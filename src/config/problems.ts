@@ -33,6 +33,8 @@ export function problemsOfSettings(settings: Settings, workers: number): string[
     problems.push(
       'S3_PUBLIC_URL: must not be set with SCANNER: whoever knows the URL of an object gets it before it is scanned, and when it is infected. Make the bucket private and remove S3_PUBLIC_URL',
     )
+  if (settings.DOWNLOADS === 'redirect' && settings.STORE === 'local')
+    problems.push('DOWNLOADS: redirect needs a store with URLs of its own; local has none')
   if (settings.NODE_ENV === 'production') problems.push(...weakSecrets(settings.JWT_SECRET))
   return problems
 }

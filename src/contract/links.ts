@@ -4,7 +4,13 @@ const disposition = z
   .enum(['inline', 'attachment'])
   .describe('inline: browsers show the file, if its type is a safe one; attachment: they save it')
 
-export const contentQuery = z.object({ disposition: disposition.default('inline') })
+export const contentQuery = z.object({
+  disposition: disposition.default('inline'),
+  redirect: z
+    .enum(['0', '1'])
+    .default('0')
+    .describe('1: the answer may be a redirection to the bucket (302), where the server is set so'),
+})
 
 export const createLink = z.object({
   expiresIn: z

@@ -66,7 +66,7 @@ export interface FeatureDeps<Settings = unknown> {
   /** The secrets of JWT_SECRET: the first signs, all verify. */
   secrets: readonly [string, ...string[]]
   /** Reads objects. */
-  store: Pick<ObjectStore, 'read'>
+  store: Pick<ObjectStore, 'read' | 'presignRead'>
   /** The counters of this process since its start. */
   totals(): Promise<Totals>
   /** The URL at which browsers reach a completed object; `null` when there is none. */

@@ -1,7 +1,12 @@
-import { count, duration, webUrl } from '../values.ts'
+import { choice, count, duration, webUrl } from '../values.ts'
 
 /** How files are read again. */
 export const downloads = {
+  DOWNLOADS: choice('proxy', 'redirect')
+    .default('proxy')
+    .describe(
+      'Whether the server sends the bytes of files itself, or redirects clients with a link to URLs of the bucket that are valid for a minute; redirect needs a bucket that clients reach at S3_ENDPOINT',
+    ),
   DOWNLOADS_AT_ONCE: count(1, 512)
     .default(256)
     .describe(

@@ -93,6 +93,8 @@ export interface ObjectStore {
   originOf(key: string): Promise<string | null>
   /** `end` is exclusive. @throws NoSuchKey when the object does not exist */
   read(key: string, range?: { start: number; end: number }): AsyncIterable<Buffer>
+  /** A URL of the store at which a client may GET the object for a short time. Not given where the store has no URLs. */
+  presignRead?(key: string, served: PresignedRead): Promise<string>
   /** Idempotent. */
   remove(keys: string[]): Promise<void>
   /** Keys that start with `prefix`. */
@@ -102,6 +104,14 @@ export interface ObjectStore {
   /** What an operator should know of this store, each a sentence with its remedy. Called once, after the start. */
   notices?(): Promise<string[]>
   close(): Promise<void>
+}
+
+/** How long a presigned URL is valid, and the headers with which the store answers it. */
+export interface PresignedRead {
+  seconds: number
+  contentType: string
+  contentDisposition: string
+  cacheControl: string
 }
 
 /** The store does not know the multipart upload, and the object that it was to become does not exist. */

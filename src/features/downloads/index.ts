@@ -5,6 +5,7 @@ import { linkTokens } from './links.ts'
 import { type DownloadsOptions, filesPlugin, linksPlugin } from './plugin.ts'
 
 interface Settings {
+  DOWNLOADS: 'proxy' | 'redirect'
   DOWNLOADS_AT_ONCE: number
   LINK_MAX_LIFETIME: number
   FILES_ORIGIN?: string | undefined
@@ -13,8 +14,8 @@ interface Settings {
 
 /** Serves completed files to their owners, and to clients with a link. */
 export function createDownloads({ settings, secrets, store, now }: FeatureDeps<Settings>): Feature {
-  const { DOWNLOADS_AT_ONCE, LINK_MAX_LIFETIME, FILES_ORIGIN, PUBLIC_URL } = settings
-  const downloads = { store, places: createFairShare(DOWNLOADS_AT_ONCE) }
+  const { DOWNLOADS, DOWNLOADS_AT_ONCE, LINK_MAX_LIFETIME, FILES_ORIGIN, PUBLIC_URL } = settings
+  const downloads = { store, places: createFairShare(DOWNLOADS_AT_ONCE), redirects: DOWNLOADS === 'redirect' }
   const options = (engine: RunningEngine): DownloadsOptions => ({
     engine,
     downloads,

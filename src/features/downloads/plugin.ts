@@ -59,6 +59,7 @@ export async function filesPlugin(app: FastifyInstance, options: DownloadsOption
         disposition: query.disposition,
         cacheControl: 'private, no-cache',
         resourcePolicy: 'same-origin',
+        mayRedirect: query.redirect === '1',
         reader: ownerKey(actor),
       } as const
       return sendFile(request, reply, file, delivery, downloads)
@@ -124,6 +125,7 @@ export async function linksPlugin(app: FastifyInstance, options: DownloadsOption
       disposition: claims.disposition,
       cacheControl: `private, max-age=${seconds}, immutable`,
       resourcePolicy: 'cross-origin',
+      mayRedirect: request.headers.authorization === undefined,
       reader: `link ${network ?? address}`,
     } as const
     return sendFile(request, reply, file, delivery, downloads)

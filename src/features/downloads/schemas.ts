@@ -13,6 +13,7 @@ const binary = (description: string) => ({
 const bytes = {
   200: binary('The file'),
   206: binary('One range of the file'),
+  302: { type: 'null', description: 'The bytes are at Location, for a minute' },
   304: { type: 'null', description: 'The client has the file' },
 }
 

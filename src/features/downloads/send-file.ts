@@ -16,16 +16,23 @@ export interface Delivery {
   cacheControl: string
   /** Which pages may show it (Cross-Origin-Resource-Policy). */
   resourcePolicy: 'same-origin' | 'cross-origin'
+  /** Whether the answer may be a redirection. Not where a client would send its token along: buckets refuse two signatures. */
+  mayRedirect: boolean
   /** Who reads, for the share of downloads. */
   reader: string
 }
 
 /** What every download needs. */
 export interface Downloads {
-  store: Pick<ObjectStore, 'read'>
+  store: Pick<ObjectStore, 'read' | 'presignRead'>
+  /** Whether clients that may be redirected are. */
+  redirects: boolean
   /** The places of downloads that read the store. */
   places: FairShare
 }
+
+// Long enough for a client that follows at once, and short enough that a URL in a log is worth nothing.
+const presignedSeconds = 60
 
 /**
  * Answers GET and HEAD with the bytes of a file (RFC 9110): conditions, one range, and the headers of the whole. HEAD and answers without
@@ -37,7 +44,7 @@ export async function sendFile(
   reply: FastifyReply,
   file: StoredFile,
   delivery: Delivery,
-  { store, places }: Downloads,
+  { store, places, redirects }: Downloads,
 ): Promise<FastifyReply> {
   const { headers, method } = request
   const { size, contentId, createdAt: modifiedAt } = file
@@ -63,6 +70,15 @@ export async function sendFile(
       .code(200)
       .headers(described)
       .send(size === 0 ? '' : undefined)
+  if (redirects && delivery.mayRedirect && store.presignRead) {
+    const location = await store.presignRead(file.key, {
+      seconds: presignedSeconds,
+      contentType: described['content-type'],
+      contentDisposition: described['content-disposition'],
+      cacheControl: delivery.cacheControl,
+    })
+    return reply.code(302).header('location', location).send()
+  }
   const body = await openBody(range)
   // The headers follow the first bytes: an error before them has an answer of its own, which no cache may keep.
   reply.headers(described)
@@ -80,7 +96,7 @@ export async function sendFile(
 }
 
 /** The headers of a file, whole or in part. */
-function descriptionOf({ name, contentType, sha256 }: StoredFile, delivery: Delivery): Record<string, string> {
+function descriptionOf({ name, contentType, sha256 }: StoredFile, delivery: Delivery) {
   const { contentType: served, isAttachment = false } = servedTypeOf({ contentType })
   const disposition = isAttachment ? 'attachment' : delivery.disposition
   return {

@@ -14,6 +14,7 @@ const sharedOut = [
   'DATABASE_POOL',
   'REQUESTS_AT_ONCE',
   'BODIES_AT_ONCE',
+  'DOWNLOADS_AT_ONCE',
   'CONNECTIONS_AT_ONCE',
   'BANDWIDTH',
 ] as const

@@ -5,12 +5,14 @@ import { S3Client } from '@aws-sdk/client-s3'
 import type { S3Options } from './options.ts'
 
 export const socketsAtOnce = 128
+/** For the reads of objects: clients that read slowly must not take the connections that uploads are completed with. */
+export const readSocketsAtOnce = 1024
 /** The timeout of the slowest requests: completing thousands of parts takes minutes on some stores. */
 export const longestMs = 300_000
 
-/** The SDK client, for every request without the bytes of files. Credentials that are not set are looked up by the SDK. */
-export function openClient(options: S3Options, maxAttempts = 4): S3Client {
-  const agent = { keepAlive: true, maxSockets: socketsAtOnce }
+/** The SDK client, for every request that brings no bytes of files. Credentials that are not set are looked up by the SDK. */
+export function openClient(options: S3Options, maxAttempts = 4, sockets = socketsAtOnce): S3Client {
+  const agent = { keepAlive: true, maxSockets: sockets }
   return new S3Client({
     ...(options.S3_ENDPOINT ? { endpoint: options.S3_ENDPOINT } : {}),
     region: options.S3_REGION,

@@ -82,7 +82,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
           'X-Amz-Date': signedAt.toISOString().replace(/[:-]|\.\d{3}/g, ''),
         },
       },
-      aws4Credentials(await credentials()),
+      credentialsForAws4(await credentials()),
     )
     const outgoing = request({
       hostname: base.hostname.replace(/^\[|\]$/g, ''),
@@ -154,7 +154,7 @@ export function createSender({ base, region, credentials, sockets, onRequest }: 
 }
 
 /** Credentials for aws4, which does not accept `undefined` as session token. */
-function aws4Credentials({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
+export function credentialsForAws4({ accessKeyId, secretAccessKey, sessionToken }: Credentials) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
 }
 

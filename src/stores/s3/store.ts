@@ -23,10 +23,11 @@ import type { StoredPart } from '../../core/upload.ts'
 import type { StoreWatch } from '../kind.ts'
 import { createCaller } from './call.ts'
 import { checkBucket, toBucketError } from './check.ts'
-import { addressOf, longestMs, openClient, socketsAtOnce } from './client.ts'
+import { addressOf, longestMs, openClient, readSocketsAtOnce, socketsAtOnce } from './client.ts'
 import { S3Error, toUploadError } from './errors.ts'
 import { mayBeMadeOf, type ObjectHead, unquoted } from './etags.ts'
 import type { S3Options } from './options.ts'
+import { presignRead } from './presign.ts'
 import { readObject } from './read.ts'
 import { removeObjects } from './remove.ts'
 import { createSender, escapeKey } from './send.ts'
@@ -46,6 +47,7 @@ const unrecoverable = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmal
 export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch = {}): ObjectStore {
   const bucket = options.S3_BUCKET ?? ''
   const client = openClient(options)
+  const reader = openClient(options, undefined, readSocketsAtOnce)
   const sender = createSender({
     base: addressOf(options),
     region: options.S3_REGION,
@@ -185,7 +187,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
   }
 
   const readS3 = (key: string, range?: { start: number; end: number }) =>
-    readObject(key, range, { client, named, stepMs: answerMs, onRequest })
+    readObject(key, range, { client: reader, named, stepMs: answerMs, onRequest })
   const access = createListAccess({ put, head: headS3, read: readS3 })
 
   async function* read(key: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
@@ -306,6 +308,13 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
 
     read,
 
+    presignRead: async (key, served) =>
+      presignRead(
+        { base: addressOf(options), region: options.S3_REGION, credentials: await client.config.credentials() },
+        options.S3_PREFIX + key,
+        served,
+      ),
+
     remove: (keys) => removeObjects(keys, { client, named, call: callS3 }),
 
     async *list(prefix) {
@@ -335,6 +344,7 @@ export function s3Store(options: S3Options, { onRequest = () => {} }: StoreWatch
     async close() {
       sender.close()
       client.destroy()
+      reader.destroy()
     },
   }
 }

@@ -1,4 +1,4 @@
-import { portOf, type TestApp } from '../../support/test-app.ts'
+import type { TestApp } from '../../support/test-app.ts'
 
 /** A file of ada's that was sent in one request; returns its id. */
 export async function sendWholeFile(
@@ -15,9 +15,4 @@ export async function sendWholeFile(
   })
   if (answer.statusCode !== 201) throw new Error(answer.body)
   return answer.json().id
-}
-
-/** The URL of a path of the app, over a real connection. */
-export async function urlOf(app: TestApp, path: string): Promise<string> {
-  return `http://127.0.0.1:${await portOf(app)}${path}`
 }

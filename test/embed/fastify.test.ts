@@ -121,6 +121,29 @@ describe('the other routes of the app', () => {
     expect(app.hasRequestDecorator('actor')).toBe(false)
   })
 
+  it('have decorators of the same names, of which two kinds of uploads take no notice', async () => {
+    const app = fastify()
+    const database = await databaseFor()
+    app.decorateRequest('actor', null as never)
+    app.decorateRequest('authenticateAgain', null as never)
+    app.decorateRequest('dialect', null as never)
+    app.decorateRequest('canResume', null as never)
+    app.decorateRequest('user', null)
+    app.addHook('onRequest', async (request) => void Object.assign(request, { actor: 'of the app', user: 'kim' }))
+    app.get('/whoami', async (request) => ({ actor: request.actor, user: (request as { user?: unknown }).user }))
+    for (const prefix of ['/photos', '/papers'])
+      await appWith({ prefix, database, schema: prefix.slice(1), store: memoryStore() }, app)
+
+    const created = await create(app, 5, { prefix: '/papers' })
+    const headers = { ...ann, 'upload-complete': '?1', 'upload-draft-interop-version': '8' }
+    const inRufh = await app.inject({ method: 'POST', url: '/photos/files', headers, payload: 'hello' })
+    const own = await app.inject({ url: '/whoami' })
+    const others = await app.inject({ url: '/photos/v1/me', headers: ann })
+
+    expect(own.json()).toEqual({ actor: 'of the app', user: 'kim' })
+    expect([created.statusCode, inRufh.statusCode, others.json().user]).toEqual([201, 201, 'ann'])
+  })
+
   it('run their hooks before the login of the uploads', async () => {
     const app = fastify()
     app.decorateRequest('session', null)

@@ -3,6 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { type Action, actions } from '../../core/access/actions.ts'
 import { errors } from '../../core/errors/errors.ts'
 import type { Actor } from '../../core/upload.ts'
+import { decorateOwnRequests } from '../request-decorator.ts'
 import { bearerOf } from './bearer.ts'
 import { clientInfoOf } from './client-info.ts'
 
@@ -42,15 +43,17 @@ export const authPlugin = fastifyPlugin<AuthOptions>(
   async (app: FastifyInstance, { checks, identify }) => {
     const actors = new WeakMap<FastifyRequest, Actor>()
 
-    app.decorateRequest('actor', {
+    decorateOwnRequests(app, 'actor', {
       getter() {
         const actor = actors.get(this)
         if (!actor) throw errors.tokenMissing()
         return actor
       },
     })
-    app.decorateRequest('authenticateAgain', function authenticateAgain(this: FastifyRequest) {
-      return findActor(this, checks, identify)
+    decorateOwnRequests(app, 'authenticateAgain', {
+      getter() {
+        return () => findActor(this, checks, identify)
+      },
     })
     app.addHook('onRequest', async (request) => {
       if (request.method === 'OPTIONS') return

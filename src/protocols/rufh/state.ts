@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { decorateOwnRequests } from '../../http/request-decorator.ts'
 import { type Dialect, dialectOf } from './versions.ts'
 
 declare module 'fastify' {
@@ -12,10 +13,10 @@ declare module 'fastify' {
 
 /** Gives every request of `app` its dialect, and the note whether its client can resume. Scopes beside `app` have neither. */
 export function decorateRequests(app: FastifyInstance): void {
-  app.decorateRequest('dialect', {
-    getter(this: FastifyRequest) {
+  decorateOwnRequests(app, 'dialect', {
+    getter() {
       return dialectOf(this.headers)
     },
   })
-  app.decorateRequest('canResume', false)
+  decorateOwnRequests(app, 'canResume', { value: false })
 }

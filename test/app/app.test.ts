@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { UploadError } from '../../src/core/errors/error.ts'
@@ -63,6 +63,25 @@ it('answers requests while its background work starts', async () => {
 
   start()
   await expect(app.working).resolves.toBeUndefined()
+})
+
+it.each([
+  [null, true],
+  [1, true],
+  [2, false],
+])('as worker %s has its background work: %s', async (worker, hasWork) => {
+  const store = memoryStore()
+  const database = await testDatabase()
+  await takeOver(store, database)
+  // Only the queue of jobs runs statements in this way.
+  const executeSql = vi.fn(database.executeSql)
+  const config = loadConfig({ LOG_LEVEL: 'silent' })
+  const app = await buildApp({ ...config, worker }, { store, database: { ...database, executeSql } })
+  onTestFinished(() => app.stop())
+
+  await app.working
+
+  expect(executeSql.mock.calls.length > 0).toBe(hasWork)
 })
 
 describe('a database that is lost before the background work has started', () => {

@@ -1,8 +1,7 @@
 import { within } from '../../core/within.ts'
 import type { Snapshot } from '../../telemetry/snapshots.ts'
 
-// A worker that is busy for longer is counted as it was at the last scrape.
-const answerMs = 2000
+const usualAnswerMs = 2000
 
 interface Question {
   number: number
@@ -16,21 +15,30 @@ interface Question {
 export class WorkerMetrics {
   readonly #ask: (number: number, id: number) => void
   readonly #add: (one: Snapshot, other: Snapshot) => Promise<Snapshot>
+  readonly #answerMs: number
   readonly #latest = new Map<number, Snapshot>()
   readonly #questions = new Map<number, Question>()
   #ofEnded: Promise<Snapshot> = Promise.resolve([])
   #lastId = 0
 
-  /** @param ask sends worker `number` the question `id`, which `answered` answers */
-  constructor(ask: (number: number, id: number) => void, add: (one: Snapshot, other: Snapshot) => Promise<Snapshot>) {
+  /**
+   * @param ask sends worker `number` the question `id`, which `answered` answers
+   * @param answerMs of a worker that is busy for longer, the values of the last scrape count
+   */
+  constructor(
+    ask: (number: number, id: number) => void,
+    add: (one: Snapshot, other: Snapshot) => Promise<Snapshot>,
+    answerMs = usualAnswerMs,
+  ) {
     this.#ask = ask
     this.#add = add
+    this.#answerMs = answerMs
   }
 
   /** The snapshots of `others` and of the workers that have ended, for worker `number` whose own one is `own`. */
   async collect(number: number, own: Snapshot, others: number[]): Promise<Snapshot[]> {
     this.#latest.set(number, own)
-    await Promise.all(others.map((other) => within(this.#snapshotOf(other), answerMs)))
+    await Promise.all(others.map((other) => within(this.#snapshotOf(other), this.#answerMs)))
     return [...others.map((other) => this.#latest.get(other) ?? []), await this.#ofEnded]
   }
 

@@ -41,7 +41,7 @@ it('keeps the counters of workers that have ended, and not their gauges', async 
 
 function open() {
   const asked: { number: number; id: number }[] = []
-  return { asked, workerMetrics: new WorkerMetrics((number, id) => asked.push({ number, id }), addCounters) }
+  return { asked, workerMetrics: new WorkerMetrics((number, id) => asked.push({ number, id }), addCounters, 600_000) }
 }
 
 /** The snapshot of a worker that has counted `value` events and holds as many things. */

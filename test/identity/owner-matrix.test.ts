@@ -30,6 +30,7 @@ const scopesFor: Record<Exclude<Kind, 'nothing'>, { enough: Scope[]; lacking: Sc
   webhook: { enough: ['read'], lacking: ['upload', 'cancel'] },
   download: { enough: ['read'], lacking: ['upload', 'cancel'] },
   link: { enough: ['read'], lacking: ['upload', 'cancel'] },
+  retry: { enough: ['upload'], lacking: ['read', 'cancel'] },
   cancel: { enough: ['cancel'], lacking: ['upload', 'read'] },
   // Returns the caller's own identity, which needs no scope.
   me: { enough: ['cancel'], lacking: [] },
@@ -50,7 +51,7 @@ const emptySummary = {
   storedFiles: 0,
 }
 
-const onFile = ['download', 'link']
+const onFile = ['download', 'link', 'retry']
 const isOnFile = (kind: Kind) => onFile.includes(kind)
 const onOneUpload = ['append', 'read', 'complete', 'cancel', ...onFile]
 const isOnUpload = (kind: Kind) => onOneUpload.includes(kind)

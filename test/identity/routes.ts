@@ -54,6 +54,14 @@ const jsonApi: Row[] = [
     ok: 204,
     request: (id) => ({ url: `/v1/uploads/${id}/fingerprint`, payload: { fingerprint: 'file-1' } }),
   },
+  { route: 'GET /v1/uploads/:id/steps', kind: 'read', ok: 200, request: (id) => ({ url: `/v1/uploads/${id}/steps` }) },
+  {
+    route: 'POST /v1/uploads/:id/steps/:name/retry',
+    kind: 'retry',
+    // The upload has no steps.
+    ok: 404,
+    request: (id) => ({ url: `/v1/uploads/${id}/steps/scan/retry` }),
+  },
   { route: 'DELETE /v1/uploads/:id', kind: 'cancel', ok: 204, request: (id) => ({ url: `/v1/uploads/${id}` }) },
 ]
 
@@ -134,7 +142,7 @@ const admin: Row[] = [
     ok: 204,
     request: (_id, keyId) => ({ url: `/v1/admin/keys/${keyId}` }),
   },
-  ...['/usage', '/audit', '/summary', '/uploads'].map(
+  ...['/usage', '/audit', '/summary', '/uploads', '/steps'].map(
     (path): Row => ({
       route: `GET /v1/admin${path}`,
       kind: 'admin',

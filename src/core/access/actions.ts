@@ -3,7 +3,7 @@ import type { Scope } from '../upload.ts'
 /**
  * What can be asked of uploads. `append`: every way in which bytes arrive; `read`: every look at one upload; `subscribe`: to be told of
  * them by webhooks; `finish` and `expire`: what the server does by itself in time, at once; `download`: the bytes of a completed file;
- * `link`: links to them, which need no token.
+ * `link`: links to them, which need no token; `retry`: another attempt of a step that follows the upload.
  */
 export type Action =
   | 'create'
@@ -17,6 +17,7 @@ export type Action =
   | 'expire'
   | 'download'
   | 'link'
+  | 'retry'
 
 /** Who may ask for an action. */
 export interface ActionRule {
@@ -43,4 +44,5 @@ export const actions: Record<Action, ActionRule> = {
   expire: { owner: false, admin: true, resumeToken: false, scopes: ['admin'] },
   download: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
   link: { owner: true, admin: true, resumeToken: false, scopes: ['read', 'admin'] },
+  retry: { owner: true, admin: true, resumeToken: false, scopes: ['upload', 'admin'] },
 }

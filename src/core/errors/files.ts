@@ -10,6 +10,11 @@ export const fileErrors = {
   ),
   fileQuarantined: defineError('FILE_QUARANTINED', 'The file did not pass a check and cannot be read.'),
   rangeNotSatisfiable: defineError('RANGE_NOT_SATISFIABLE', 'The file has no such range of bytes.'),
+  stepNotFound: defineError('NOT_FOUND', 'There is no such step of this file.'),
+  stepNotRepeatable: defineError(
+    'UPLOAD_CLOSED',
+    'This step is running, or has ended with a result that another attempt would not change.',
+  ),
   linkExpired: defineError('LINK_EXPIRED', 'This link has expired or was revoked.'),
   linkTooLong: defineError(
     'INVALID_FIELD',

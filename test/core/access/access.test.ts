@@ -28,6 +28,7 @@ const operations: Record<Exclude<Action, 'create' | 'list' | 'subscribe'>, Recor
   },
   complete: { complete: (engine, actor, id) => engine.complete(actor, id) },
   cancel: { cancel: (engine, actor, id) => engine.cancel(actor, id) },
+  retry: { countParts: (engine, actor, id) => engine.countParts(actor, id, 'retry') },
   finish: { completeAsAdmin: (engine, actor, id) => engine.completeAsAdmin(actor, id) },
   expire: { expireAsAdmin: (engine, actor, id) => engine.expireAsAdmin(actor, id) },
   download: { file: (engine, actor, id) => engine.file(actor, id, 'download') },
@@ -42,8 +43,8 @@ const each = Object.entries(operations).flatMap(([action, its]) =>
 const writes: Action[] = ['append', 'complete']
 const ofFile: Action[] = ['download', 'link']
 const ofResumeToken: Action[] = [...writes, 'read', 'cancel']
-const ofOwner: Action[] = [...ofResumeToken, ...ofFile]
-const ofAdmin: Action[] = ['read', 'cancel', 'finish', 'expire', ...ofFile]
+const ofOwner: Action[] = [...ofResumeToken, 'retry', ...ofFile]
+const ofAdmin: Action[] = ['read', 'cancel', 'finish', 'expire', 'retry', ...ofFile]
 
 /** Callers, and what they may do to the upload of ann of acme. For everything else the upload does not exist. */
 const callers: [string, (id: string) => Partial<Actor>, Action[]][] = [
@@ -55,7 +56,7 @@ const callers: [string, (id: string) => Partial<Actor>, Action[]][] = [
   ['an admin of the tenant', () => ({ id: 'boss', isAdmin: true }), ofAdmin],
   ['an admin of another tenant', () => ({ id: 'boss', tenant: 'globex', isAdmin: true }), []],
   ['an admin of another tenant with the name of the owner', () => ({ tenant: 'globex', isAdmin: true }), []],
-  ['a key that may send', () => ({ scopes: ['upload'] }), ['read', ...writes]],
+  ['a key that may send', () => ({ scopes: ['upload'] }), ['read', 'retry', ...writes]],
   ['a key that may read', () => ({ scopes: ['read'] }), ['read', ...ofFile]],
   ['a key that may cancel', () => ({ scopes: ['cancel'] }), ['cancel']],
   ['a key of another user', () => ({ id: 'eve', scopes: ['upload', 'read', 'cancel'] }), []],
@@ -85,7 +86,7 @@ describe.each(callers)('%s', (name, more, allowed) => {
   /** An owner knows that the upload exists, and learns why the action is refused. */
   function codeFor(action: Action): string {
     if (isKeyOfOwner) return 'FORBIDDEN'
-    if (allowed.length === 0 || !['finish', 'expire', ...ofFile].includes(action)) return 'UPLOAD_NOT_FOUND'
+    if (allowed.length === 0 || !['finish', 'expire', 'retry', ...ofFile].includes(action)) return 'UPLOAD_NOT_FOUND'
     return name.startsWith('the resume token') ? 'UNAUTHENTICATED' : 'FORBIDDEN'
   }
 })

@@ -44,8 +44,8 @@ export interface Feature {
   listener?: Listener
   /** Periodic work, on one server at a time. */
   jobs?: Job[]
-  /** Gauges of this process, read at each scrape, by metric name. */
-  gauges?: Record<string, { help: string; value: () => number }>
+  /** Gauges of this process, read at each scrape, by metric name. `isShared`: every process has the same value, that of all servers. */
+  gauges?: Record<string, { help: string; value: () => number; isShared?: boolean }>
   /** Counters of this process since its start, likewise. */
   counters?: Record<string, { help: string; value: () => number }>
   /** Called after the last request was answered and the engine has saved everything; the database is still there. */

@@ -157,13 +157,14 @@ export function createMetrics(version: string) {
 /** Adds gauges whose values are read at each scrape, by metric name. */
 export function watchGauges(
   { registry }: Metrics,
-  values: Record<string, { help: string; value: () => number }>,
+  values: Record<string, { help: string; value: () => number; isShared?: boolean }>,
 ): void {
-  for (const [name, { help, value }] of Object.entries(values)) {
+  for (const [name, { help, value, isShared = false }] of Object.entries(values)) {
     new Gauge({
       name,
       help,
       registers: [registry],
+      aggregator: isShared ? 'first' : 'sum',
       collect() {
         this.set(value())
       },

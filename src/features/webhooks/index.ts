@@ -80,6 +80,7 @@ export function createWebhooks({
       landfall_webhook_lag_seconds: {
         help: 'How long the oldest event for a webhook that is not paused has been due, on all servers',
         value: () => lag.seconds(),
+        isShared: true,
       },
     },
     async close() {

@@ -24,22 +24,25 @@ export async function bundle(folder) {
   await write(folder, programs, { sourcemap: true })
 }
 
-/** As `bundle`, together with what other programs import. */
+/** As `bundle`, together with what other programs import. Returns the paths of the modules that it is made of. */
 export async function bundlePackage(folder) {
-  await write(folder, { ...programs, ...forNode }, { minify: { mangle: false, compress: true, codegen: true } })
-  await bundleForBrowsers(folder)
+  const minify = { mangle: false, compress: true, codegen: true }
+  const modules = await write(folder, { ...programs, ...forNode }, { minify })
+  return [...modules, ...(await bundleForBrowsers(folder))]
 }
 
-/** Bundles into `folder` what pages import. */
+/** Bundles into `folder` what pages import. Returns the paths of its modules. */
 export async function bundleForBrowsers(folder) {
+  const modules = []
   // Each on its own: a page that needs one does not load the other.
   for (const [name, path] of Object.entries(forBrowsers))
-    await write(folder, { [name]: path }, { platform: 'browser', leaveOut: ['tus-js-client'] })
+    modules.push(...(await write(folder, { [name]: path }, { platform: 'browser', leaveOut: ['tus-js-client'] })))
+  return modules
 }
 
 async function write(folder, input, { platform = 'node', leaveOut = external, ...output }) {
   const build = await rolldown({ input, platform, external: leaveOut, logLevel: 'warn' })
-  await build.write({
+  const { output: chunks } = await build.write({
     dir: folder,
     format: 'esm',
     cleanDir: false,
@@ -48,6 +51,7 @@ async function write(folder, input, { platform = 'node', leaveOut = external, ..
     ...output,
   })
   await build.close()
+  return chunks.flatMap(({ moduleIds = [] }) => moduleIds)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) await bundle(process.argv[2] ?? join(root, 'dist'))

@@ -5,6 +5,7 @@ import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFil
 import { dirname, join, resolve } from 'node:path'
 import { build } from 'vite'
 import { bundlePackage } from './bundle.mjs'
+import { licensesOf } from './licenses.mjs'
 
 const root = dirname(import.meta.dirname)
 const folder = resolve(process.argv[2] ?? join(root, 'dist', 'package'))
@@ -21,9 +22,9 @@ const copied = [
 
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
-await bundlePackage(join(folder, 'dist'))
+const modules = await bundlePackage(join(folder, 'dist'))
 const web = join(root, 'src', 'web')
-await build({
+const { output: pages } = await build({
   root: web,
   configFile: join(web, 'vite.config.ts'),
   logLevel: 'warn',
@@ -36,6 +37,8 @@ execFileSync(tsc, ['-p', 'tsconfig.exports.json', '--outDir', join(folder, 'dist
 })
 keepNeededTypes()
 for (const path of copied) cpSync(join(root, path), join(folder, path), { recursive: true })
+const ofPages = pages.flatMap(({ moduleIds = [] }) => moduleIds)
+writeFileSync(join(folder, 'THIRD-PARTY-LICENSES'), licensesOf([...modules, ...ofPages]))
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`)
 execFileSync('npm', ['pack', '--silent', '--pack-destination', dirname(folder)], { cwd: folder, stdio: 'inherit' })
 
@@ -69,7 +72,7 @@ function manifest() {
     engines,
     bin,
     exports,
-    files: ['bin', 'dist', 'docs', 'drizzle', 'CHANGELOG.md'],
+    files: ['bin', 'dist', 'docs', 'drizzle', 'CHANGELOG.md', 'THIRD-PARTY-LICENSES'],
     sideEffects: false,
     dependencies: Object.fromEntries(kept),
     optionalDependencies,

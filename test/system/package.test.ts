@@ -50,6 +50,14 @@ it('installs few packages, and no client of S3, which is in the bundle', async (
   expect(Object.keys(packages).filter((path) => /aws-sdk|drizzle|pg-boss/.test(path))).toEqual([])
 })
 
+it('has the licence of every package whose code is in it', async () => {
+  const text = await readFile(join(project, 'node_modules/landfall/THIRD-PARTY-LICENSES'), 'utf8')
+
+  for (const name of ['fastify', '@aws-sdk/client-s3', 'pg', 'pg-boss', 'zod', 'preact', '@tus/server'])
+    expect(text).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'))
+  expect(text).not.toMatch(/^(vitest|typescript|express) /m)
+})
+
 it('has exports and types that every tool resolves', async () => {
   await run(tool('publint'), ['--strict', packed])
   // CommonJS is left out: Node 22.12 and later load ES modules with `require`.
@@ -62,11 +70,12 @@ it('has the types that test/embed/types.ts describes', async () => {
     .replace('../../src/embed/index.ts', 'landfall')
     .replace('../../src/embed/fastify.ts', 'landfall/fastify')
   const others = `import type { Hooks } from 'landfall/hooks'
-    import { memoryStore, scriptFaults } from 'landfall/testing'
+    import { memoryStore, openTestServer, scriptFaults } from 'landfall/testing'
     import { createUploads } from 'landfall/client'
     import { serverUrlStorage } from 'landfall/url-storage'
     export const hooks = { authorize: ({ actor }) => actor.isAdmin } satisfies Hooks
     export const { left } = scriptFaults(memoryStore(), [{ call: 'put', how: 'fails' }])
+    export const server = openTestServer({ policies: { creator: { maxSize: 5 } } })
     export const client = [createUploads, serverUrlStorage]`
   await writeFile(join(project, 'types.ts'), checked)
   await writeFile(join(project, 'others.ts'), others)

@@ -7,6 +7,8 @@ export const webhookEvents = [
   'upload.cancelled',
   'upload.expired',
   'upload.failed',
+  'file.available',
+  'file.quarantined',
 ] as const
 
 /** The longest URL of an endpoint. */

@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import { requestsInFlight } from '../http/connection/closing.ts'
 import type { Peers } from '../telemetry/snapshots.ts'
 import { banner } from './banner.ts'
-import type { Serving } from './serve.ts'
+import type { Serving } from './serving.ts'
 import { onStopSignals } from './signals.ts'
 
 // When thousands of clients reconnect after an outage, connections beyond Node's default backlog of 511 are dropped.

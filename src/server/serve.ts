@@ -2,12 +2,7 @@ import cluster from 'node:cluster'
 import type { Config } from '../config.ts'
 import { readConfig } from './environment.ts'
 import { explain } from './explain.ts'
-
-/** A process that serves. */
-export interface Serving {
-  /** Resolves when its background work has started too. */
-  working: Promise<void>
-}
+import type { Serving } from './serving.ts'
 
 /**
  * Reads the environment and serves until a signal, in this process or, with WORKERS above 1, in as many processes that this one starts; exits

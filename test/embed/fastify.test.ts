@@ -225,7 +225,7 @@ describe('the database of an app', () => {
     expect((await pool.query('show search_path')).rows[0].search_path).not.toContain('landfall')
   })
 
-  it('has as many connections as the app allows and one that listens, and none of its pool', async () => {
+  it('has the connections that the app allows, one that listens, and none of its pool', async () => {
     const pool = poolTo(await databaseFor())
     const app = await appWith({ database: pool, connections: 2, schema: undefined as never })
 

@@ -318,19 +318,19 @@ describe.each(Object.entries(kinds))('a lock of kind %s', (_, open) => {
     const upload = uploadRecord()
     const tryElsewhere = () => b.withLock(upload.id, allowAll, async () => {})
     /** What another node was told as soon as the row was there, and before the work began. */
-    let refusal: unknown = null
+    let refused: unknown = null
 
     await a.withNewLock(
       upload.id,
       async (lock) => {
         await insert(upload, lock)
-        refusal = await tryElsewhere().catch((error: unknown) => error)
+        refused = await tryElsewhere().catch((error: unknown) => error)
         return upload
       },
       (lock, locked) => uploads.save(locked.upload, { token: lock.token, revision: locked.revision }, { offset: 7 }),
     )
 
-    expect(refusal).toMatchObject({ code: 'UPLOAD_LOCKED' })
+    expect(refused).toMatchObject({ code: 'UPLOAD_LOCKED' })
     expect(await uploads.find(upload.id)).toMatchObject({ offset: 7 })
     expect(a.held()).toBe(0)
     await tryElsewhere()

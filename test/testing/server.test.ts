@@ -207,7 +207,7 @@ describe('a script of faults between client and server', () => {
     expect(await offsetOf(upload)).toBe('2000001')
   })
 
-  it('loses the answer to a creation, which a repetition replaces where the quota has room for one', async () => {
+  it('loses the answer to a creation, which a repetition replaces within the quota', async () => {
     const { url, events, script } = await open({ policies: { creator: { totalBytes: 150 } } })
     const { left } = script([{ action: 'create', how: 'loses-answer' }])
 

@@ -31,7 +31,7 @@ export function problemsOfSettings(settings: Settings, workers: number): string[
     problems.push('CORS_CREDENTIALS: needs CORS_ORIGINS with the trusted origins instead of *')
   if (settings.SCANNER !== undefined && settings.STORE === 's3' && settings.S3_PUBLIC_URL !== undefined)
     problems.push(
-      'S3_PUBLIC_URL: must not be set with SCANNER: whoever knows the URL of an object gets it before it is scanned, and when it is infected. Make the bucket private and remove S3_PUBLIC_URL',
+      'S3_PUBLIC_URL: must not be set with SCANNER: a client that knows the URL of an object gets it before it is scanned, and also when it is infected. Make the bucket private and remove S3_PUBLIC_URL',
     )
   if (settings.DOWNLOADS === 'redirect' && settings.STORE === 'local')
     problems.push('DOWNLOADS: redirect needs a store with URLs of its own; local has none')

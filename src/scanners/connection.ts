@@ -22,7 +22,7 @@ export function openConnection(
   isWhole: (received: Buffer) => boolean,
 ): ScannerConnection {
   const answer = Promise.withResolvers<Buffer>()
-  // It may be rejected before anyone waits for it.
+  // It may be rejected before the scan waits for it.
   answer.promise.catch(() => {})
   let received = Buffer.alloc(0)
   let isOver = false

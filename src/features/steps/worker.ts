@@ -44,7 +44,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const active = new Set<Promise<void>>()
   let running = 0
   let looked = 0
-  // A wake-up while every slot is looking must be followed by one more look.
+  // A wake-up while every slot is busy must be followed by one more look at the rows.
   let isMissed = false
 
   const leaseUntil = () => new Date(now().getTime() + leaseMs)

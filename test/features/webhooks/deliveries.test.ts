@@ -165,12 +165,23 @@ describe('a delivery', () => {
 
   it('is made in order for each upload while two workers race', async () => {
     const { receiver, worker, addUpload, attempts } = await open()
-    const uploads = await Promise.all(Array.from({ length: 20 }, () => addUpload(4)))
+    const uploads: string[] = []
+    for (let count = 0; count < 20; count += 1) uploads.push(await addUpload(4))
+    const send = createSend({ networks: ['127.0.0.1'], allowsHttp: true })
+    const running = new Set<string>()
+    const overlaps: string[] = []
+    const watched: Send = async (message, signal) => {
+      const { uploadId } = JSON.parse(message.body).data
+      if (running.has(uploadId)) overlaps.push(uploadId)
+      running.add(uploadId)
+      return send(message, signal).finally(() => running.delete(uploadId))
+    }
 
-    await Promise.all([worker().deliver(), worker().deliver()])
-    await worker().deliver()
+    await Promise.all([worker(watched).deliver(), worker(watched).deliver()])
+    await worker(watched).deliver()
 
     for (const id of uploads) expect(seqsOf(receiver.received, id)).toEqual([1, 2, 3, 4])
+    expect(overlaps).toEqual([])
     expect(attempts).toHaveLength(80)
   })
 

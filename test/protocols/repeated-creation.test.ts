@@ -201,7 +201,7 @@ it('an empty file that is created again after a lost answer is stored once', asy
   expect(await statesOf(actor)).toEqual(['cancelled', 'completed'])
 })
 
-it('an empty file that is created again is the earlier one where the quota has no room for another', async () => {
+it('an empty file that is created again is the earlier one, also at its quota', async () => {
   const { actor, port, headers } = await serve({ POLICIES: JSON.stringify({ creator: { totalFiles: 1 } }) })
   const { headers: all, ...request } = tusPost({ 'upload-length': 0 })(Buffer.alloc(0))
   const { 'content-type': _, ...withoutBody } = all

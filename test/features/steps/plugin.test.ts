@@ -118,7 +118,7 @@ describe('a retry', () => {
 })
 
 describe('the list of stopped steps', () => {
-  it('has what needs a person, newest first and page by page, of files that were not deleted', async () => {
+  it('has what needs a person, newest first, page by page, of files that are there', async () => {
     const ids = [await fileWith('held', dead), await fileWith('held', hold), await fileWith('quarantined', reject)]
     await fileWith('held', JSON.stringify({ state: 'waiting' }))
     const deleted = await fileWith('held', dead)

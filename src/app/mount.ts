@@ -14,7 +14,7 @@ import type { Identify } from '../http/identity/auth.ts'
 import { resumeTokens } from '../http/identity/resume.ts'
 import { addressBelow } from '../http/location.ts'
 import { startBackground, startNothing } from '../jobs/background.ts'
-import type { DeliveredEvent, Listener } from '../jobs/outbox.ts'
+import type { DeliveredEvent } from '../jobs/outbox.ts'
 import { openPolicyCache } from '../policies/cache.ts'
 import { policyVersionsIn } from '../policies/versions.ts'
 import { openCounts } from '../telemetry/counts.ts'
@@ -183,7 +183,8 @@ export async function mount(http: FastifyInstance, config: Config, options: Moun
     uploads,
     store,
     mayRemove: pairing.mayRemove,
-    listeners: [logEvent, ...features.flatMap(({ listener }): Listener[] => (listener ? [listener] : []))],
+    listeners: [logEvent, ...features.flatMap(({ listener }) => listener ?? [])],
+    batchListeners: features.flatMap(({ batchListener }) => batchListener ?? []),
     jobs: [...features.flatMap(({ jobs }) => jobs ?? []), advancePairing],
     now,
     onError,

@@ -7,7 +7,7 @@ import type { ObjectStore } from '../core/ports/object-store.ts'
 import type { Actor } from '../core/upload.ts'
 import type { Database } from '../db/open.ts'
 import type { Identify, TokenCheck } from '../http/identity/auth.ts'
-import type { Listener } from '../jobs/outbox.ts'
+import type { BatchListener, Listener } from '../jobs/outbox.ts'
 import type { Job } from '../jobs/queue.ts'
 import type { PolicyCache } from '../policies/cache.ts'
 import type { PolicyVersions } from '../policies/versions.ts'
@@ -42,6 +42,8 @@ export interface Feature {
   inspect?: ContentCheck['inspect']
   /** Takes the events of all uploads from the outbox: at least once, on one server. */
   listener?: Listener
+  /** The same, with all events of one delivery at once: for what writes each of them down. */
+  batchListener?: BatchListener
   /** Periodic work, on one server at a time. */
   jobs?: Job[]
   /** Gauges of this process, read at each scrape, by metric name. `isShared`: every process has the same value, that of all servers. */

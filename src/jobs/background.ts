@@ -5,17 +5,16 @@ import type { UploadRepository } from '../core/ports/uploads.ts'
 import { toDatabaseError } from '../db/errors.ts'
 import type { Database } from '../db/open.ts'
 import { finishUploads } from './finish-uploads.ts'
-import { createOutbox, type Listener } from './outbox.ts'
+import { createOutbox, type Listeners } from './outbox.ts'
 import { type Job, openQueue } from './queue.ts'
 import { sweep } from './sweep.ts'
 import { sweepOrphans } from './sweep-orphans.ts'
 
-export interface BackgroundOptions {
+export interface BackgroundOptions extends Listeners {
   database: Database
   engine: RunningEngine
   uploads: UploadRepository
   store: ObjectStore
-  listeners: Listener[]
   /** Whether jobs may end uploads and remove objects: not while the store is away, nor after the database was restored. */
   mayRemove(): Promise<boolean>
   /** Jobs in addition to those of uploads. */
@@ -69,8 +68,8 @@ export function startNothing(_options: BackgroundOptions): Background {
 
 /** Returns the function that stops the work. @throws UploadError DATABASE_ERROR when the database was away; nothing runs then */
 async function start(options: BackgroundOptions): Promise<() => Promise<void>> {
-  const { database, engine, uploads, store, listeners, mayRemove, jobs = [], now, onError } = options
-  const outbox = createOutbox(database, listeners, onError)
+  const { database, engine, uploads, store, mayRemove, jobs = [], now, onError } = options
+  const outbox = createOutbox(database, options, onError)
   const queue = await openQueue({ database, onError, takeOverAfter })
   const own: Job[] = [
     { name: 'finish-uploads', every: 'minute', run: () => finishUploads(engine, uploads) },

@@ -20,6 +20,15 @@ export interface DeliveredEvent {
 /** Takes an event; after a rejection it is delivered again. The same event may be delivered twice. */
 export type Listener = (event: DeliveredEvent) => Promise<void> | void
 
+/** Takes the events of one delivery together, before any `Listener` takes one; after a rejection all of them are delivered again. */
+export type BatchListener = (events: DeliveredEvent[]) => Promise<void> | void
+
+/** What takes events. */
+export interface Listeners {
+  listeners: Listener[]
+  batchListeners?: BatchListener[]
+}
+
 export interface Outbox {
   /** Starts a delivery, or one more after the delivery that is running. */
   wake(): void
@@ -49,7 +58,8 @@ const markDelivered = {
 }
 const postpone = {
   name: 'outbox-postpone',
-  text: `update upload_events set next_attempt_at = now() + $2 * interval '1 second' where id = $1`,
+  text: `update upload_events set next_attempt_at = now() + due.seconds * interval '1 second'
+    from unnest($1::bigint[], $2::int[]) as due (id, seconds) where upload_events.id = due.id`,
 }
 const batchSize = 100
 const maxDelaySeconds = 3600
@@ -64,10 +74,10 @@ interface EventRow {
   attempts: number
 }
 
-/** The outbox of `database`; it delivers each event to all `listeners`, one after another. */
+/** The outbox of `database`; it delivers each event to all listeners, one after another. */
 export function createOutbox(
   database: Database,
-  listeners: Listener[],
+  { listeners, batchListeners = [] }: Listeners,
   onError: (error: unknown, facts: { eventId?: number }) => void,
 ): Outbox {
   let running: Promise<number> | null = null
@@ -80,24 +90,40 @@ export function createOutbox(
       const rows = await database.query<EventRow>(takeDueEvents, [leaseSeconds, batchSize])
       if (rows.length === 0) return count
       count += rows.length
+      const inOrder = rows.toSorted((a, b) => a.id - b.id)
+      if (!(await deliverBatch(inOrder))) continue
       const delivered: number[] = []
-      for (const row of rows.toSorted((a, b) => a.id - b.id)) if (await deliverOne(row)) delivered.push(row.id)
+      for (const row of inOrder) if (await deliverOne(row)) delivered.push(row.id)
       if (delivered.length > 0) await database.query(markDelivered, [delivered])
     }
     return count
   }
 
-  async function deliverOne(row: EventRow): Promise<boolean> {
-    const { id, seq, type, data } = row
+  async function deliverBatch(rows: EventRow[]): Promise<boolean> {
     try {
-      for (const listen of listeners)
-        await listen({ id, uploadId: row.upload_id, seq, type, data, createdAt: row.created_at })
+      for (const listen of batchListeners) await listen(rows.map(eventOf))
       return true
     } catch (error) {
-      onError(error, { eventId: id })
-      await database.query(postpone, [id, Math.min(maxDelaySeconds, 2 ** row.attempts)])
+      onError(error, { eventId: rows[0]!.id })
+      await deliverLater(rows)
       return false
     }
+  }
+
+  async function deliverOne(row: EventRow): Promise<boolean> {
+    try {
+      for (const listen of listeners) await listen(eventOf(row))
+      return true
+    } catch (error) {
+      onError(error, { eventId: row.id })
+      await deliverLater([row])
+      return false
+    }
+  }
+
+  async function deliverLater(rows: EventRow[]): Promise<void> {
+    const seconds = rows.map(({ attempts }) => Math.min(maxDelaySeconds, 2 ** attempts))
+    await database.query(postpone, [rows.map(({ id }) => id), seconds])
   }
 
   function run(): Promise<number> {
@@ -123,4 +149,8 @@ export function createOutbox(
       await running?.catch(() => {})
     },
   }
+}
+
+function eventOf({ id, upload_id: uploadId, seq, type, data, created_at: createdAt }: EventRow): DeliveredEvent {
+  return { id, uploadId, seq, type, data, createdAt }
 }

@@ -21,7 +21,7 @@ describe('the outbox', () => {
     await addEvents(database, [a, 3], [b, 2])
     const delivered: DeliveredEvent[] = []
 
-    const outbox = createOutbox(database, [(event) => void delivered.push(event)], () => {})
+    const outbox = createOutbox(database, { listeners: [(event) => void delivered.push(event)] }, () => {})
     await outbox.deliver()
     await outbox.deliver()
 
@@ -40,7 +40,7 @@ describe('the outbox', () => {
       delivered.push(`${event.uploadId === a ? 'a' : 'b'}${event.seq}`)
     }
 
-    const outbox = createOutbox(database, [listen], () => {})
+    const outbox = createOutbox(database, { listeners: [listen] }, () => {})
     await outbox.deliver()
     expect(delivered).toEqual(['b1'])
     fails = false
@@ -48,6 +48,31 @@ describe('the outbox', () => {
     await outbox.deliver()
 
     expect(delivered).toEqual(['b1', 'a1', 'a2'])
+  })
+
+  it('delivers a batch again that its listener refused, before any listener of events has one', async () => {
+    const database = await testDatabase()
+    const [a, b] = [randomUUID(), randomUUID()]
+    await addEvents(database, [a, 2], [b, 1])
+    const taken: string[] = []
+    const one = (event: DeliveredEvent) => void taken.push(`${event.uploadId === a ? 'a' : 'b'}${event.seq}`)
+    const batches: number[] = []
+    let fails = true
+    const all = (events: DeliveredEvent[]) => {
+      batches.push(events.length)
+      if (fails) throw new Error('the database is down')
+    }
+
+    const outbox = createOutbox(database, { listeners: [one], batchListeners: [all] }, () => {})
+    await outbox.deliver()
+    expect([batches, taken]).toEqual([[2], []])
+    fails = false
+    await database.query(dueNow, [])
+    await outbox.deliver()
+
+    // The second event of an upload waits for the first.
+    expect(batches).toEqual([2, 2, 1])
+    expect(taken).toEqual(['a1', 'b1', 'a2'])
   })
 
   it('delivers an event whose node died during its delivery', async () => {
@@ -58,10 +83,10 @@ describe('the outbox', () => {
     // The listener of the node that dies takes the event and never ends.
     await new Promise<void>((resolve) => {
       const listen = () => new Promise<void>(() => resolve())
-      void createOutbox(database, [listen], () => {}).deliver()
+      void createOutbox(database, { listeners: [listen] }, () => {}).deliver()
     })
 
-    const other = createOutbox(database, [(event) => void delivered.push(event.seq)], () => {})
+    const other = createOutbox(database, { listeners: [(event) => void delivered.push(event.seq)] }, () => {})
     await other.deliver()
     expect(delivered).toEqual([])
     await database.query(dueNow, [])

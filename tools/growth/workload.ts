@@ -78,7 +78,7 @@ export async function sendEveryStatement(
     feed.close()
     await finishUploads(engine, repository)
     await sweep(engine, repository, new Date())
-    await createOutbox(database, [], onError).deliver()
+    await createOutbox(database, { listeners: [] }, onError).deliver()
     return new Map(sent)
   } finally {
     await http.close()

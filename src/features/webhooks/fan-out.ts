@@ -9,16 +9,26 @@ export const receives = (tenant: string, owner: string, type: string) =>
 const insertDeliveries = {
   name: 'webhook-fan-out',
   text: `insert into webhook_deliveries (endpoint_id, event_id, upload_id, seq, next_at, created_at)
-    select e.id, $1, $2, $3, $4, $4 from webhook_endpoints e where ${receives('$5', '$6', '$7::text')}
+    select e.id, event.id, event.upload_id, event.seq, $1, $1
+    from unnest($2::bigint[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[]) as event (id, upload_id, seq, tenant, owner_id, type)
+    join webhook_endpoints e on ${receives('event.tenant', 'event.owner_id', 'event.type')}
     on conflict (endpoint_id, event_id) do nothing returning endpoint_id`,
 }
 
 /**
- * Writes a delivery of `event` for every endpoint that receives it. The same event again changes nothing. A paused endpoint gets
+ * Writes a delivery of each event for every endpoint that receives it. The same event again changes nothing. A paused endpoint gets
  * deliveries too: they wait until it is on again. @returns how many were new
  */
-export async function fanOut(database: Database, event: DeliveredEvent, now: Date): Promise<number> {
-  const { id, uploadId, seq, type, data } = event
-  const values = [id, uploadId, seq, now, data['tenant'] ?? '', data['ownerId'], type]
+export async function fanOut(database: Database, events: DeliveredEvent[], now: Date): Promise<number> {
+  const column = <T>(of: (event: DeliveredEvent) => T) => events.map(of)
+  const values = [
+    now,
+    column(({ id }) => id),
+    column(({ uploadId }) => uploadId),
+    column(({ seq }) => seq),
+    column(({ data }) => data['tenant'] ?? ''),
+    column(({ data }) => data['ownerId']),
+    column(({ type }) => type),
+  ]
   return (await database.query(insertDeliveries, values)).length
 }

@@ -57,8 +57,8 @@ export function createWebhooks({
         authorizer: authorize,
         now,
       }),
-    async listener(event) {
-      if ((await fanOut(database, event, now())) > 0) worker.wake()
+    async batchListener(events) {
+      if ((await fanOut(database, events, now())) > 0) worker.wake()
     },
     jobs: [
       {

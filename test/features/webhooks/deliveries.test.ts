@@ -61,7 +61,7 @@ function makers(database: Database, user: Actor, now: () => Date) {
     /** The events of one upload, fanned out. */
     async addUpload(count: number, uploadId: string = randomUUID()) {
       for (let seq = 1; seq <= count; seq += 1)
-        await fanOut(database, await addEvent(database, user, uploadId, seq, 'upload.created', now()), now())
+        await fanOut(database, [await addEvent(database, user, uploadId, seq, 'upload.created', now())], now())
       return uploadId
     },
   }
@@ -97,7 +97,7 @@ describe('fanning out', () => {
     const { database, worker, receiver, addEvent, clock } = await open()
     const event = await addEvent(randomUUID(), 1)
 
-    const written = [await fanOut(database, event, clock.now()), await fanOut(database, event, clock.now())]
+    const written = [await fanOut(database, [event], clock.now()), await fanOut(database, [event], clock.now())]
     await worker().deliver()
 
     expect(written).toEqual([1, 0])
@@ -108,8 +108,8 @@ describe('fanning out', () => {
     const { database, worker, receiver, addEvent, clock } = await open({ events: ['upload.completed'] })
     const uploadId = randomUUID()
 
-    await fanOut(database, await addEvent(uploadId, 1, 'upload.created'), clock.now())
-    await fanOut(database, await addEvent(uploadId, 2, 'upload.completed'), clock.now())
+    const events = [await addEvent(uploadId, 1, 'upload.created'), await addEvent(uploadId, 2, 'upload.completed')]
+    await fanOut(database, events, clock.now())
     await worker().deliver()
 
     expect(receiver.received.map(({ body }) => body.type)).toEqual(['upload.completed'])
@@ -130,7 +130,7 @@ describe('fanning out', () => {
     const { endpoint } = await createEndpoint(database, other, creation, { now: clock.now(), most: 10 })
     const event = await addEvent(randomUUID(), 1)
 
-    await fanOut(database, event, clock.now())
+    await fanOut(database, [event], clock.now())
 
     const text = 'select from webhook_deliveries where endpoint_id = $1 and event_id = $2'
     expect(await database.query({ name: 'test-told', text }, [endpoint.id, event.id])).toHaveLength(expected)

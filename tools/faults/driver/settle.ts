@@ -45,7 +45,7 @@ export async function settleAll({ pool, databaseUrl, store }: Environment, model
     now: () => new Date(),
     onError,
   })
-  const outbox = createOutbox(database, [(event) => void delivered.push(event)], onError)
+  const outbox = createOutbox(database, { listeners: [(event) => void delivered.push(event)] }, onError)
 
   // Makes interrupted completions and deletions due, open uploads expired, the leases of dead servers free, and undelivered events due.
   await pool.query(`update upload_sessions set updated_at = now() - interval '1 hour' where state = 'finishing'`)

@@ -1,5 +1,5 @@
 /** The component that a probe tested. */
-export type Subject = 'configuration' | 'folder' | 'database' | 'store' | 'bucket' | 'address' | 'proxy'
+export type Subject = 'configuration' | 'folder' | 'database' | 'store' | 'bucket' | 'scanner' | 'address' | 'proxy'
 
 /** The result of one check. */
 export interface Finding {

@@ -6,6 +6,7 @@ import { storeKind } from '../../stores/index.ts'
 import { probeAddress } from './address.ts'
 import { probeDatabase } from './database.ts'
 import { activePolicies } from './policies.ts'
+import { probeScanner } from './scanner.ts'
 
 export interface DoctorOptions {
   /** The URL at which clients reach the server, if not PUBLIC_URL. */
@@ -13,7 +14,7 @@ export interface DoctorOptions {
 }
 
 /**
- * Tests everything that Landfall depends on: folder, database, bucket, address and proxy. Leaves nothing behind, and is safe while
+ * Tests everything that Landfall depends on: folder, database, bucket, scanner, address and proxy. Leaves nothing behind, and is safe while
  * servers run. A probe that fails itself is a finding too.
  */
 export async function* examine(read: () => Config, { url }: DoctorOptions = {}): AsyncGenerator<Finding> {
@@ -47,6 +48,7 @@ async function* probe(config: Config, url: string | undefined): AsyncGenerator<F
   const effective = { ...config, POLICIES: await activePolicies(config) }
   const longestMs = longestLife(effective.POLICIES)
   yield* unlessItFails('store', storeKind(config.STORE).probe(config, longestMs))
+  yield* unlessItFails('scanner', probeScanner(config))
   yield* unlessItFails('address', probeAddress(effective, url))
 }
 

@@ -16,7 +16,7 @@ export const checks = {
   SCANNER_MAX_SIZE: size
     .prefault('25MiB')
     .describe(
-      'The largest file that the scanner reads to its end; a larger one is not given to it. Of clamd the smallest of StreamMaxLength, MaxFileSize and MaxScanSize, 25M in Debian. A scanner calls clean what it did not read, so give its true limit',
+      'The largest file that the scanner reads to its end; a larger one is not given to it. Of clamd the smallest of StreamMaxLength, MaxFileSize and MaxScanSize, 25M in Debian. A scanner calls clean what it did not read: landfall doctor finds its true limit',
     ),
   SCANNER_TIMEOUT: wait(second).prefault('10m').describe('How long a scan may take before it is tried again'),
   ON_UNSCANNED: choice('hold', 'release')

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { examineScanner } from '../../../src/cli/doctor/scanner.ts'
 import { clamd } from '../../../src/scanners/clamd.ts'
 import { withinLimit } from '../../../src/scanners/index.ts'
 import { hasClamd, startRealClamd } from '../../support/real-clamd.ts'
@@ -45,5 +46,17 @@ describe.skipIf(!hasClamd)("Debian's clamd (needs clamav-daemon)", () => {
       expect(['infected', 'unscanned', 'failed'], `behind ${padding} MiB`).toContain(result)
       if (padding * MiB < (Math.min(...limits) - 0.1) * MiB) expect(result).toBe('infected')
     }
+  })
+  it.each([
+    ['no', /^error: .*clean → Set SCANNER_MAX_SIZE=4MiB/],
+    ['yes', /^warning: .*unscanned .* → Set SCANNER_MAX_SIZE=4MiB/],
+  ])('has its true limit found by doctor, with AlertExceedsMax %s', async (AlertExceedsMax, expected) => {
+    const path = await startRealClamd({ MaxFileSize: '5M', MaxScanSize: '20M', AlertExceedsMax })
+
+    const found: string[] = []
+    for await (const { status, message, fix } of examineScanner(clamd({ path }), 10 * MiB, 60_000))
+      found.push(`${status}: ${message} → ${fix}`)
+
+    expect(found).toEqual([expect.stringMatching(/^ok: /), expect.stringMatching(expected)])
   })
 })

@@ -73,9 +73,9 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
       const gate = bodies.gate
       const single = { engine, publicUrl, urlOf, objectUrlOf, bodyIdleMs: config.BODY_IDLE_TIMEOUT, gate }
       await scope.register(singleRequestPlugin, single)
-      for (const feature of features) {
-        await scope.register(async (own) => feature.routes?.(own, engine))
-        await scope.register(async (own) => feature.adminRoutes?.(own, engine), { prefix: '/admin' })
+      for (const { routes, adminRoutes } of features) {
+        if (routes) await scope.register((own) => routes(own, engine))
+        if (adminRoutes) await scope.register((own) => adminRoutes(own, engine), { prefix: '/admin' })
       }
     },
     { prefix: '/v1' },
@@ -93,7 +93,7 @@ export async function registerRoutes(http: FastifyInstance, config: Config, part
   await http.register(async (scope) => {
     allowOrigins(scope, cors)
     describeErrors(scope)
-    for (const feature of features) await scope.register(async (own) => feature.openRoutes?.(own, engine))
+    for (const { openRoutes } of features) if (openRoutes) await scope.register((own) => openRoutes(own, engine))
   })
   const endpoint = { engine, path: uploadsPath, publicUrl, resumeTokens, maxSize, interimResponses }
   // tus and RUFH share one path: the headers of a request tell which protocol it uses.

@@ -3,6 +3,7 @@ import { accessErrors } from '../../src/core/errors/access.ts'
 import { adminErrors } from '../../src/core/errors/admin.ts'
 import { errorCodes } from '../../src/core/errors/error.ts'
 import { errors } from '../../src/core/errors/errors.ts'
+import { fileErrors } from '../../src/core/errors/files.ts'
 import { identityErrors } from '../../src/core/errors/identity.ts'
 import { infrastructureErrors } from '../../src/core/errors/infrastructure.ts'
 import { requestErrors } from '../../src/core/errors/requests.ts'
@@ -10,10 +11,12 @@ import { restErrors } from '../../src/core/errors/rest.ts'
 import { rufhErrors } from '../../src/core/errors/rufh.ts'
 import { tusErrors } from '../../src/core/errors/tus.ts'
 import { uploadErrors } from '../../src/core/errors/uploads.ts'
+import { webhookErrors } from '../../src/core/errors/webhooks.ts'
 
 const sections = {
   accessErrors,
   adminErrors,
+  fileErrors,
   identityErrors,
   infrastructureErrors,
   requestErrors,
@@ -21,6 +24,7 @@ const sections = {
   rufhErrors,
   tusErrors,
   uploadErrors,
+  webhookErrors,
 }
 
 it('the error table has every maker of its sections, and no name twice', () => {

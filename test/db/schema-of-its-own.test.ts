@@ -25,7 +25,8 @@ describe('a schema of its own', () => {
     // Foreign keys of a schema point into it.
     const { rows } = await one.executeSql(`select confrelid::regclass::text as target from pg_constraint
       where contype = 'f' and connamespace = 'other'::regnamespace`)
-    expect(rows).toEqual([{ target: 'other.upload_sessions' }])
+    const schemas = (rows as { target: string }[]).map(({ target }) => target.split('.')[0])
+    expect(new Set(schemas)).toEqual(new Set(['other']))
   })
 
   it('keeps the options that the server was given', () => {

@@ -3,7 +3,7 @@ import type pg from 'pg'
 /**
  * Multiplies the existing uploads to `count`, as years of use would: nearly all are completed, two in a thousand are open (with fewer,
  * Postgres would rightly read the table of parts with a sequential scan), every user has fifty, and one user has a tenth of all. Each has
- * two events and, while open, ten parts. The indexes are built afterwards, which is faster.
+ * two events, a step and a delivery of a webhook and, while open, ten parts. The indexes are built afterwards, which is faster.
  */
 export async function growTo(client: pg.ClientBase, count: number, log: (text: string) => void): Promise<void> {
   const uploads = await withoutIndexes(client, 'upload_sessions')
@@ -18,6 +18,11 @@ export async function growTo(client: pg.ClientBase, count: number, log: (text: s
   await client.query(growParts)
   log('events')
   await client.query(growEvents)
+  log('steps')
+  await client.query(growSteps)
+  log('webhooks')
+  await client.query(growEndpoints)
+  await client.query(growDeliveries)
   log('audit log')
   await client.query(growAuditLog)
   log('usage')
@@ -68,6 +73,24 @@ const growEvents = `
     jsonb_build_object('ownerId', owner_id, 'tenant', null, 'role', role, 'key', key, 'filename', filename, 'size', size),
     created_at, created_at, created_at
   from upload_sessions, generate_series(1, 2) as seq where owner_id = 'crowd' or owner_id like 'user-%'`
+
+const growSteps = `
+  insert into steps (content_id, name, version, is_blocking, state, priority, attempts, next_at, outcome, created_at, ended_at)
+  select id, 'scan', 1, true, 'done', 100, 1, created_at, 'pass', created_at, created_at from contents order by created_at
+  on conflict do nothing`
+
+// Every user with uploads has an endpoint, for the events of completed files.
+const growEndpoints = `
+  insert into webhook_endpoints (id, tenant, owner_id, slot, reach, url, events, secret, created_at)
+  select gen_random_uuid(), tenant, owner_id, 0, 'own', 'https://hooks.example/' || owner_id, '["upload.completed"]', 'whsec_', now()
+  from (select distinct tenant, owner_id from upload_sessions where owner_id = 'crowd' or owner_id like 'user-%') as owners
+  on conflict do nothing`
+
+const growDeliveries = `
+  insert into webhook_deliveries (endpoint_id, event_id, upload_id, seq, state, attempts, next_at, delivered_at, created_at)
+  select endpoint.id, event.id, event.upload_id, event.seq, 'delivered', 1, event.created_at, event.created_at, event.created_at
+  from upload_events event join webhook_endpoints endpoint on endpoint.owner_id = event.data->>'ownerId'
+  where event.type = 'upload.completed' on conflict do nothing`
 
 const growAuditLog = `
   insert into audit_log (at, action, is_allowed, actor, role, upload_id, address, agent)

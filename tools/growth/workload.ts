@@ -4,9 +4,10 @@ import { userOf } from '../../src/core/upload.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { openFeed } from '../../src/features/live-events/feed.ts'
+import { fanOut } from '../../src/features/webhooks/fan-out.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
-import { createOutbox } from '../../src/jobs/outbox.ts'
+import { createOutbox, type DeliveredEvent } from '../../src/jobs/outbox.ts'
 import { sweep } from '../../src/jobs/sweep.ts'
 import { rows } from '../../test/identity/routes.ts'
 import type { MemoryStore } from '../../test/support/memory-store.ts'
@@ -78,7 +79,8 @@ export async function sendEveryStatement(
     feed.close()
     await finishUploads(engine, repository)
     await sweep(engine, repository, new Date())
-    await createOutbox(database, { listeners: [] }, onError).deliver()
+    const fanOutAll = async (events: DeliveredEvent[]) => void (await fanOut(database, events, new Date()))
+    await createOutbox(database, { listeners: [], batchListeners: [fanOutAll] }, onError).deliver()
     return new Map(sent)
   } finally {
     await http.close()

@@ -35,7 +35,7 @@ const findStopped = {
   name: 'steps-stopped',
   text: `select ${columns}, s.id, c.id as "uploadId", n.owner_id as "user", nullif(n.tenant, '') as tenant, n.name as filename,
       c.state as content
-    from steps s join contents c on c.id = s.content_id join nodes n on n.content_id = c.id
+    from steps s join contents c on c.id = s.content_id join nodes n on n.id = c.id
     where ${isStopped} and n.trashed_at is null and ($2::bigint is null or s.id < $2) and ($3::text is null or n.tenant = $3)
     order by s.id desc limit $1`,
 }

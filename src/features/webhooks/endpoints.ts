@@ -60,11 +60,12 @@ const findEndpoint = {
   text: `select ${columns}, secret, case when old_until > $6 then old_secret end as old_secret
     from webhook_endpoints where id = $5 and ${isReachable}`,
 }
-const listEndpoints = {
-  name: 'webhook-list',
-  text: `select ${columns} from webhook_endpoints where ${isReachable} and ($5 or owner_id = $1 and tenant = $2)
-    order by created_at desc, id limit 1000`,
-}
+const listStatement = (name: string, condition: string) => ({
+  name,
+  text: `select ${columns} from webhook_endpoints where ${condition} order by created_at desc, id limit 1000`,
+})
+const listOwn = listStatement('webhook-list-own', `owner_id = $1 and tenant = $2 and ${isReachable}`)
+const listAll = listStatement('webhook-list-all', isReachable)
 const changeEndpoint = {
   name: 'webhook-change',
   // A new URL, and switching on, begin anew: what failed before says nothing about the next attempt.
@@ -163,7 +164,7 @@ export async function findOwnEndpoint(
 
 /** The endpoints of the actor, or all that the actor administers; newest first, at most 1,000. */
 export async function listOwnEndpoints(database: Database, actor: Actor, isForAll: boolean): Promise<Endpoint[]> {
-  return (await database.query<Row>(listEndpoints, [...reachOf(actor), isForAll])).map(toEndpoint)
+  return (await database.query<Row>(isForAll ? listAll : listOwn, reachOf(actor))).map(toEndpoint)
 }
 
 /** Changes the endpoint `id`. @throws UploadError NOT_FOUND */

@@ -3,7 +3,6 @@
  * contract, and errors by their codes.
  */
 import type { FastifyInstance } from 'fastify'
-import { z } from 'zod'
 import { errorAnswer } from '../../contract/error.ts'
 import type { HeaderField } from '../../contract/headers.ts'
 import { type ErrorCode, errorCodes } from '../../core/errors/error.ts'
@@ -35,11 +34,21 @@ export function emptyAnswer<Table extends Fields>(
   return { type: 'null', description, headers: pick(fields, names) }
 }
 
+/** The JSON Schema of a body that has `errorAnswer`. */
+interface ErrorSchema {
+  properties: { error: { properties: { code: object } } }
+}
+
+/** The schema of a body of errors, which `ErrorForm` names. Every route repeats it with its own codes, so it is made once. */
+export function errorSchemaOf(body: typeof errorAnswer): ErrorSchema {
+  return jsonSchema(body, 'output') as unknown as ErrorSchema
+}
+
 /** How a dialect answers errors. */
 export interface ErrorForm {
   dialect: string
   mediaType: string
-  body: z.ZodObject
+  body: ErrorSchema
   /** The statuses of a code that differ from the table of errors. */
   statusesOf?(code: ErrorCode): number[]
   /** The header fields that errors of a status have. */
@@ -47,7 +56,7 @@ export interface ErrorForm {
 }
 
 /** How the JSON API answers errors. */
-export const jsonErrors = { mediaType: 'application/json', body: errorAnswer }
+export const jsonErrors = { mediaType: 'application/json', body: errorSchemaOf(errorAnswer) }
 
 /** The error answers of a route by status: each names its codes, and its body has one of them. */
 export function errorAnswersOf(codes: readonly ErrorCode[], form: ErrorForm) {
@@ -59,8 +68,9 @@ export function errorAnswersOf(codes: readonly ErrorCode[], form: ErrorForm) {
 }
 
 function errorAnswerOf(status: number, codes: ErrorCode[], { dialect, mediaType, body, headers }: ErrorForm) {
-  const error = errorAnswer.shape.error.extend({ code: z.enum(codes).describe('The code, for programs') })
-  const schema = jsonSchema(body.extend({ error }), 'output')
+  const { error } = body.properties
+  const withCodes = { ...error, properties: { ...error.properties, code: { ...error.properties.code, enum: codes } } }
+  const schema = { ...body, properties: { ...body.properties, error: withCodes } }
   return {
     description: `${dialect}: ${codes.join(', ')}`,
     headers: headers(status),

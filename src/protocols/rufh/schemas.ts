@@ -2,7 +2,7 @@ import { commonHeaders, rufhHeaders } from '../../contract/headers.ts'
 import { problem } from '../../contract/problem.ts'
 import { type ErrorCode, errorCodes } from '../../core/errors/error.ts'
 import { anyRequest, anyUpload, bytes, creation } from '../../http/api/error-codes.ts'
-import { emptyAnswer, errorAnswersOf, requestHeaders } from '../../http/api/route-schema.ts'
+import { emptyAnswer, errorAnswersOf, errorSchemaOf, requestHeaders } from '../../http/api/route-schema.ts'
 import { partialUploadType } from './dispatch.ts'
 
 const sent = rufhHeaders.request
@@ -26,7 +26,7 @@ const ownStatuses: Partial<Record<ErrorCode, number[]>> = {
 const errorForm = {
   dialect: 'RUFH',
   mediaType: 'application/problem+json',
-  body: problem,
+  body: errorSchemaOf(problem),
   statusesOf: (code: ErrorCode) => ownStatuses[code] ?? [errorCodes[code]],
   headers(status: number) {
     const names = [...always, ...completeness, 'Upload-Offset', 'Location'] as (keyof typeof answered)[]

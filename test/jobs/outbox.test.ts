@@ -50,7 +50,7 @@ describe('the outbox', () => {
     expect(delivered).toEqual(['b1', 'a1', 'a2'])
   })
 
-  it('delivers a batch again that its listener refused, before any listener of events has one', async () => {
+  it('delivers a refused batch again, before a listener of events has one', async () => {
     const database = await testDatabase()
     const [a, b] = [randomUUID(), randomUUID()]
     await addEvents(database, [a, 2], [b, 1])

@@ -8,6 +8,8 @@ const small = ['api_keys', 'policy_versions', 'activity', 'upload_usage', 'store
 // The first reads all open uploads: the lease is in no index, because it changes with every request. The second is the list of all
 // webhooks, for an administrator.
 const readsAll = ['admin-uploads-live', 'webhook-list-all']
+// Of some hundred webhooks Postgres reads all, rather than those that it finds by an index.
+const readsFew = ['webhook-take', 'webhook-oldest']
 // Of a statement that writes some twenty rows.
 const mostPages = 600
 
@@ -20,7 +22,7 @@ it('no statement reads more pages when there are more uploads', async () => {
   const expensive = plans.filter(
     ({ name, pages, scanned }) =>
       !readsAll.some((prefix) => name.startsWith(prefix)) &&
-      (pages > mostPages || scanned.some((table) => !small.includes(table))),
+      (pages > mostPages || (!readsFew.includes(name) && scanned.some((table) => !small.includes(table)))),
   )
   expect(expensive.map(({ name, pages, scanned }) => ({ name, pages, scanned }))).toEqual([])
   expect(plans.map(({ name }) => name)).toEqual(
@@ -32,6 +34,8 @@ it('no statement reads more pages when there are more uploads', async () => {
       'upload-save',
       'lease-acquire',
       'webhook-fan-out',
+      'webhook-take',
+      'step-take',
     ]),
   )
 })

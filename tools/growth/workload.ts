@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import { buildApp } from '../../src/app/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { userOf } from '../../src/core/upload.ts'
-import { openDatabase } from '../../src/db/open.ts'
+import { type Database, openDatabase } from '../../src/db/open.ts'
 import { uploadRepository } from '../../src/db/uploads.ts'
 import { openFeed } from '../../src/features/live-events/feed.ts'
+import { backfillSteps } from '../../src/features/steps/backfill.ts'
+import { recoverSteps, takeStep } from '../../src/features/steps/rows.ts'
+import { oldestDue, takeDeliveries } from '../../src/features/webhooks/delivery-rows.ts'
 import { fanOut } from '../../src/features/webhooks/fan-out.ts'
 import { signToken } from '../../src/http/identity/secret.ts'
 import { finishUploads } from '../../src/jobs/finish-uploads.ts'
@@ -81,11 +85,23 @@ export async function sendEveryStatement(
     await sweep(engine, repository, new Date())
     const fanOutAll = async (events: DeliveredEvent[]) => void (await fanOut(database, events, new Date()))
     await createOutbox(database, { listeners: [], batchListeners: [fanOutAll] }, onError).deliver()
+    await takeDeliveries(database, new Date(), 32)
+    await oldestDue(database)
+    await takeSteps(database)
     return new Map(sent)
   } finally {
     await http.close()
     await opened.close()
   }
+}
+
+/** What the workers of steps ask for; a server without checks has none. */
+async function takeSteps(database: Database): Promise<void> {
+  const now = new Date()
+  for (const isOldest of [false, true])
+    await takeStep(database, { names: ['scan'], now, leaseUntil: now, token: randomUUID(), isOldest })
+  await recoverSteps(database, now)
+  await backfillSteps(database, [{ name: 'scan', version: 1, isBlocking: true }], now)
 }
 
 function about(request: { url: string; headers?: Record<string, string>; payload?: string | object }, token: string) {

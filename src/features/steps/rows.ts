@@ -32,7 +32,7 @@ const take = (order: string) => `with due as (
       order by ${order} limit 1 for update skip locked)
     update steps s set state = 'running', lease_token = $4, lease_until = $3, attempts = s.attempts + 1
     from due, contents c, nodes n
-    where s.id = due.id and c.id = s.content_id and n.content_id = c.id
+    where s.id = due.id and c.id = s.content_id and n.id = c.id
     returning s.id, s.name, s.version, s.attempts, c.id as content_id, nullif(c.tenant, '') as tenant, c.key, c.size,
       c.content_type, n.name as filename, n.owner_id`
 const takeFirst = { name: 'step-take', text: take('priority desc, next_at, id') }

@@ -12,8 +12,8 @@ export class AddressRefused extends Error {
   override name = 'AddressRefused'
 }
 
-/** Finds all addresses of a host. */
-export type Resolve = (host: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void
+/** Finds all addresses of a host. With an error there are none. */
+export type Resolve = (host: string, done: (error: Error | null, addresses?: LookupAddress[]) => void) => void
 
 /** Global unicast (RFC 4291); other ranges hold mapped, translated, local and unassigned addresses. */
 const globalV6 = ipaddr.parseCIDR('2000::/3')
@@ -40,9 +40,9 @@ export function addressIn(url: URL): string | null {
 /** A lookup for sockets that finds allowed addresses only. One refused address refuses the host. @throws AddressRefused */
 export function guardedLookup(networks: string[], resolve: Resolve = resolveAll): LookupFunction {
   return (host, { all }, done) => {
-    resolve(host, (error, addresses) => {
-      const [first] = addresses
+    resolve(host, (error, addresses = []) => {
       if (error !== null) return done(error, '')
+      const [first] = addresses
       if (first === undefined || !addresses.every(({ address }) => isAllowed(address, networks)))
         return done(new AddressRefused('the host has an address that webhooks are not sent to'), '')
       if (all === true) return (done as (error: null, addresses: LookupAddress[]) => void)(null, addresses)

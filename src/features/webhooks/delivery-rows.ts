@@ -48,11 +48,20 @@ const leaseMs = 60_000
 /** The most deliveries to one endpoint at once; to one that is failing there is one. */
 const perEndpoint = 4
 
+const isPending = `d.state in ('waiting', 'sending')`
 const isDue = `(d.state = 'waiting' and d.next_at <= $1 or d.state = 'sending' and d.lease_until <= $1)`
 const take = {
   name: 'webhook-take',
-  text: `with due as (
-      select found.id from webhook_endpoints e cross join lateral (
+  // Goes from endpoint to endpoint along the index of what is pending, so the many endpoints for which nothing is pending cost nothing.
+  text: `with recursive pending as (
+      (select endpoint_id from webhook_deliveries d where ${isPending} order by endpoint_id limit 1)
+      union all
+      select (
+        select d.endpoint_id from webhook_deliveries d
+        where ${isPending} and d.endpoint_id > pending.endpoint_id order by d.endpoint_id limit 1)
+      from pending where endpoint_id is not null),
+    due as (
+      select found.id from pending join webhook_endpoints e on e.id = pending.endpoint_id cross join lateral (
         select d.id, d.next_at from webhook_deliveries d
         where d.endpoint_id = e.id and ${isDue}
           and not exists (

@@ -204,6 +204,11 @@ describe('a message', () => {
     expect(sent).toBeLessThan(size)
   })
 
+  it('is unreachable when its name has no address', async () => {
+    // A name of RFC 6761 that no resolver knows; Node then gives an error and no addresses.
+    expect((await send('https://hooks.invalid/', { networks: [], allowsHttp: false })).result).toBe('unreachable')
+  })
+
   it('is unreachable when the connection breaks, aborted when the server stops', async () => {
     const receiver = await webhookReceiver()
     receiver.answerWith((_message, response) => void response.destroy())

@@ -165,6 +165,8 @@ async function open(env: Record<string, string> = {}) {
     host.closeAllConnections()
     await proxy.close()
     app.http.server.closeAllConnections()
+    // It writes into the folder until then.
+    await app.http.close()
     await rm(directory, { recursive: true, force: true })
   })
   const page = await context.newPage()

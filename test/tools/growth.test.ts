@@ -10,7 +10,7 @@ const small = ['api_keys', 'policy_versions', 'activity', 'upload_usage', 'store
 const readsAll = ['admin-uploads-live', 'webhook-list-all']
 // Of some hundred webhooks Postgres reads all, rather than those that it finds by an index.
 const readsFew = ['webhook-take', 'webhook-oldest']
-// Of a statement that writes some twenty rows.
+// For each row that a statement returns; one that returns none may write some twenty.
 const mostPages = 600
 
 it('no statement reads more pages when there are more uploads', async () => {
@@ -20,11 +20,12 @@ it('no statement reads more pages when there are more uploads', async () => {
   const { plans } = await measureGrowth(url, 20_000, () => {})
 
   const expensive = plans.filter(
-    ({ name, pages, scanned }) =>
+    ({ name, pages, rows, scanned }) =>
       !readsAll.some((prefix) => name.startsWith(prefix)) &&
-      (pages > mostPages || (!readsFew.includes(name) && scanned.some((table) => !small.includes(table)))),
+      (pages > mostPages * Math.max(1, rows) ||
+        (!readsFew.includes(name) && scanned.some((table) => !small.includes(table)))),
   )
-  expect(expensive.map(({ name, pages, scanned }) => ({ name, pages, scanned }))).toEqual([])
+  expect(expensive.map(({ name, pages, rows, scanned }) => ({ name, pages, rows, scanned }))).toEqual([])
   expect(plans.map(({ name }) => name)).toEqual(
     expect.arrayContaining([
       'upload-find',

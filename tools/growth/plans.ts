@@ -8,6 +8,8 @@ export interface Plan {
   /** Pages of 8 KiB that were read. */
   pages: number
   /** Tables with a sequential scan. */
+  /** Rows that it returns. */
+  rows: number
   scanned: string[]
   /** Indexes that were used. */
   indexes: string[]
@@ -18,6 +20,7 @@ interface Node {
   'Node Type': string
   'Relation Name'?: string
   'Index Name'?: string
+  'Actual Rows'?: number
   'Shared Hit Blocks'?: number
   'Shared Read Blocks'?: number
   Plans?: Node[]
@@ -55,6 +58,7 @@ export async function plansOf(url: string, sent: Iterable<SentStatement>): Promi
         name,
         ms: Math.max(...durations.slice(1)),
         pages: (nodes[0]!['Shared Hit Blocks'] ?? 0) + (nodes[0]!['Shared Read Blocks'] ?? 0),
+        rows: nodes[0]!['Actual Rows'] ?? 0,
         scanned: nodes.filter((node) => node['Node Type'] === 'Seq Scan').map((node) => node['Relation Name']!),
         indexes: [...new Set(nodes.flatMap((node) => node['Index Name'] ?? []))],
         text: nodes[0],

@@ -239,7 +239,6 @@ CREATE TABLE "webhook_deliveries" (
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_at" timestamp with time zone NOT NULL,
 	"lease_token" uuid,
-	"lease_until" timestamp with time zone,
 	"last_status" integer,
 	"last_ms" integer,
 	"last_error" text,
@@ -298,6 +297,7 @@ CREATE INDEX "api_keys_newest" ON "api_keys" USING btree ("created_at" DESC NULL
 CREATE INDEX "api_keys_made_with" ON "api_keys" USING btree ("created_by_key") WHERE created_by_key is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "webhook_deliveries_event" ON "webhook_deliveries" USING btree ("endpoint_id","event_id");--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_due" ON "webhook_deliveries" USING btree ("endpoint_id","next_at") WHERE state in ('waiting', 'sending');--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_sending" ON "webhook_deliveries" USING btree ("endpoint_id") WHERE state = 'sending';--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_upload" ON "webhook_deliveries" USING btree ("endpoint_id","upload_id","seq") WHERE state <> 'delivered';--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_delivered" ON "webhook_deliveries" USING btree ("delivered_at") WHERE state = 'delivered';--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_of_event" ON "webhook_deliveries" USING btree ("event_id");--> statement-breakpoint

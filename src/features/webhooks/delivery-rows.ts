@@ -49,7 +49,8 @@ const leaseMs = 60_000
 const perEndpoint = 4
 
 const isPending = `d.state in ('waiting', 'sending')`
-const isDue = `(d.state = 'waiting' and d.next_at <= $1 or d.state = 'sending' and d.lease_until <= $1)`
+// Of one that is being sent this is the end of its lease, so the index gives what is due without what waits.
+const isDue = `${isPending} and d.next_at <= $1`
 const take = {
   name: 'webhook-take',
   // Goes from endpoint to endpoint along the index of what is pending, so the many endpoints for which nothing is pending cost nothing.
@@ -71,13 +72,13 @@ const take = {
         order by d.next_at, d.id
         limit greatest(0, case e.state when 'failing' then 1 else ${perEndpoint} end - (
           select count(*) from webhook_deliveries busy
-          where busy.endpoint_id = e.id and busy.state = 'sending' and busy.lease_until > $1))
+          where busy.endpoint_id = e.id and busy.state = 'sending' and busy.next_at > $1))
         for update skip locked) found
       where e.state <> 'paused' and (e.not_before is null or e.not_before <= $1)
       order by found.next_at limit $2),
     taken as (
       update webhook_deliveries d set state = 'sending', attempts = attempts + 1, lease_token = $3::uuid,
-        lease_until = $1::timestamptz + ${ms(leaseMs)}
+        next_at = $1::timestamptz + ${ms(leaseMs)}
       from due where d.id = due.id returning d.*)
     select taken.id, taken.endpoint_id, taken.event_id, taken.upload_id, taken.seq, taken.attempts, event.type, event.data,
       event.created_at, e.url, e.secret, case when e.old_until > $1 then e.old_secret end as old_secret,
@@ -88,7 +89,7 @@ const take = {
     from taken join webhook_endpoints e on e.id = taken.endpoint_id join upload_events event on event.id = taken.event_id`,
 }
 
-const released = 'lease_token = null, lease_until = null'
+const released = 'lease_token = null'
 const isHeld = `id = $1 and lease_token = $2::uuid and state = 'sending'`
 const succeed = {
   name: 'webhook-succeed',

@@ -51,10 +51,10 @@ export const webhookDeliveries = pgTable(
     seq: integer('seq').notNull(),
     state: text('state').$type<'waiting' | 'sending' | 'delivered' | 'dead'>().notNull().default('waiting'),
     attempts: integer('attempts').notNull().default(0),
+    /** When it is due: for an attempt, or, while it is being sent, for another worker. */
     nextAt: moment('next_at').notNull(),
-    /** The worker that sends it; after `lease_until` another one may. */
+    /** The worker that sends it. */
     leaseToken: uuid('lease_token'),
-    leaseUntil: moment('lease_until'),
     lastStatus: integer('last_status'),
     lastMs: integer('last_ms'),
     lastError: text('last_error'),
@@ -64,6 +64,7 @@ export const webhookDeliveries = pgTable(
   (table) => [
     uniqueIndex('webhook_deliveries_event').on(table.endpointId, table.eventId),
     index('webhook_deliveries_due').on(table.endpointId, table.nextAt).where(sql`state in ('waiting', 'sending')`),
+    index('webhook_deliveries_sending').on(table.endpointId).where(sql`state = 'sending'`),
     index('webhook_deliveries_upload').on(table.endpointId, table.uploadId, table.seq).where(sql`state <> 'delivered'`),
     index('webhook_deliveries_delivered').on(table.deliveredAt).where(sql`state = 'delivered'`),
     index('webhook_deliveries_of_event').on(table.eventId),

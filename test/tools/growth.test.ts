@@ -12,6 +12,8 @@ const readsAll = ['admin-uploads-live', 'webhook-list-all']
 const readsFew = ['webhook-take', 'webhook-oldest']
 // For each row that a statement returns; one that returns none may write some twenty.
 const mostPages = 600
+// What this one reads depends on how much the worker of the server has sent by then, and not on the uploads.
+const mostPagesOfPending = { 'webhook-take': 2000 } as Record<string, number>
 
 it('no statement reads more pages when there are more uploads', async () => {
   const { url, dispose } = await freshDatabase({ isMigrated: true })
@@ -22,7 +24,7 @@ it('no statement reads more pages when there are more uploads', async () => {
   const expensive = plans.filter(
     ({ name, pages, rows, scanned }) =>
       !readsAll.some((prefix) => name.startsWith(prefix)) &&
-      (pages > mostPages * Math.max(1, rows) ||
+      (pages > (mostPagesOfPending[name] ?? mostPages) * Math.max(1, rows) ||
         (!readsFew.includes(name) && scanned.some((table) => !small.includes(table)))),
   )
   expect(expensive.map(({ name, pages, rows, scanned }) => ({ name, pages, rows, scanned }))).toEqual([])

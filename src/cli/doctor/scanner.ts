@@ -10,6 +10,7 @@ const KiB = 1024
 const MiB = 1024 ** 2
 const day = 24 * 60 * 60 * 1000
 const oldSignaturesMs = 7 * day
+const leastTested = smallestArchive + KiB
 // A zip of more needs other records.
 const largestArchive = 4 * 1024 * MiB - 1
 
@@ -38,7 +39,7 @@ export async function* examineScanner(scanner: Scanner, maxSize: number, timeout
     yield error(`the scanner calls a harmless file ${first.result}: ${first.reason}`, 'See its log.')
     return
   }
-  const least = await seesArchiveOf(Math.min(maxSize, smallestArchive + KiB))
+  const least = await seesArchiveOf(leastTested)
   if (least.result !== 'infected') {
     yield error(
       `the scanner does not find the EICAR test file in an archive; it says ${nameOf(least)}`,
@@ -48,7 +49,7 @@ export async function* examineScanner(scanner: Scanner, maxSize: number, timeout
   }
   yield ok(`the scanner finds the EICAR test file: ${first.engine ?? 'it does not name itself'}`)
   yield* examineAge(first)
-  yield* examineLimit(seesArchiveOf, Math.min(maxSize, largestArchive))
+  yield* examineLimit(seesArchiveOf, Math.max(leastTested, Math.min(maxSize, largestArchive)))
 }
 
 function* examineAge({ signaturesAt }: Verdict): Generator<Finding> {
@@ -79,7 +80,7 @@ async function* examineLimit(
 
 /** The largest size below `above` for which `holds`, to a twentieth; it holds for the smallest archive. */
 async function largestThat(holds: (size: number) => Promise<boolean>, above: number): Promise<number> {
-  let most = smallestArchive + KiB
+  let most = leastTested
   let tooMany = above
   while (tooMany - most > Math.max(KiB, most / 20)) {
     const middle = Math.floor((most + tooMany) / 2)

@@ -28,6 +28,16 @@ export type Quota = Pick<
   'uploadsAtOnce' | 'creationsPerMinute' | 'bytesPerDay' | 'filesPerDay' | 'totalBytes' | 'totalFiles'
 >
 
+/** No limit of any kind. */
+export const unlimitedQuota: Quota = {
+  uploadsAtOnce: null,
+  creationsPerMinute: null,
+  bytesPerDay: null,
+  filesPerDay: null,
+  totalBytes: null,
+  totalFiles: null,
+}
+
 /** The usage of a user who has sent nothing yet. */
 export const noUsage: Usage = {
   reservedBytes: 0,

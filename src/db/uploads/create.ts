@@ -1,6 +1,6 @@
 import { errors } from '../../core/errors/errors.ts'
 import type { Event } from '../../core/events.ts'
-import { type Quota, quotaErrors } from '../../core/policy/quota.ts'
+import { type Quota, quotaErrors, unlimitedQuota } from '../../core/policy/quota.ts'
 import type { InitialLock } from '../../core/ports/locks.ts'
 import type { ActorRef, UploadRepository } from '../../core/ports/uploads.ts'
 import type { UploadRecord } from '../../core/upload.ts'
@@ -108,15 +108,6 @@ interface InsertedRow {
   max_size: number | null
   copied?: number
   repeated?: string[]
-}
-
-const unlimitedQuota: Quota = {
-  uploadsAtOnce: null,
-  creationsPerMinute: null,
-  bytesPerDay: null,
-  filesPerDay: null,
-  totalBytes: null,
-  totalFiles: null,
 }
 
 /**

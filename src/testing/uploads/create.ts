@@ -1,5 +1,5 @@
 import { errors } from '../../core/errors/errors.ts'
-import { noUsage, type Quota, quotaErrors } from '../../core/policy/quota.ts'
+import { noUsage, type Quota, quotaErrors, unlimitedQuota } from '../../core/policy/quota.ts'
 import { countOne } from '../../core/policy/rate.ts'
 import type { UploadRepository } from '../../core/ports/uploads.ts'
 import { ownerKey, type UploadRecord } from '../../core/upload.ts'
@@ -8,19 +8,10 @@ import { findRepeated } from './lost-answers.ts'
 import { findFinal } from './read.ts'
 import { type DatedUsage, dayOf, isOpen, type Row, type Rows, structuredCopy, usageOf } from './rows.ts'
 
-const unlimited: Quota = {
-  uploadsAtOnce: null,
-  creationsPerMinute: null,
-  bytesPerDay: null,
-  filesPerDay: null,
-  totalBytes: null,
-  totalFiles: null,
-}
-
 /** Writes the row of a new upload and reserves its bytes within its quota: both or neither. */
 export function creator(rows: Rows): Pick<UploadRepository, 'insert'> {
   return {
-    async insert(upload, event, quota = unlimited, _by, lock) {
+    async insert(upload, event, quota = unlimitedQuota, _by, lock) {
       const repeated = upload.kind === 'final' ? [] : findRepeated(rows, upload)
       const existing = rows.uploads.get(upload.id)
       // A second run after a lost answer inserts nothing.
@@ -66,7 +57,7 @@ function reserve(rows: Rows, upload: UploadRecord, quota: Quota): number {
   const [error] = [
     ...quotaErrors(enforced, usage, { size: upload.size, isFile }, now),
     ...(copied > 0
-      ? quotaErrors({ ...unlimited, bytesPerDay: quota.bytesPerDay }, usage, { size: copied, isFile }, now)
+      ? quotaErrors({ ...unlimitedQuota, bytesPerDay: quota.bytesPerDay }, usage, { size: copied, isFile }, now)
       : []),
   ]
   if (error) throw error

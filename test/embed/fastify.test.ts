@@ -201,6 +201,8 @@ function poolTo(database: string): pg.Pool {
   const { hostname, port, username, password, pathname } = new URL(database)
   const address = { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1) }
   const pool = new pg.Pool({ ...address, max: 2 })
+  // `end` resolves before the connections have closed, and the database may be dropped meanwhile.
+  pool.on('connect', (client) => client.on('error', () => {}))
   onTestFinished(() => pool.end())
   return pool
 }
